@@ -1,0 +1,62 @@
+# One static library a folder of src/, one test program a folder of tests/.
+
+add_library(nativo_flags INTERFACE)
+target_compile_options(nativo_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                       -Wno-sign-conversion -Wnon-virtual-dtor -Werror -fno-math-errno)
+target_include_directories(nativo_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_link_libraries(nativo_flags INTERFACE Threads::Threads OpenMP::OpenMP_CXX)
+if(NATIVO_SANITIZE)
+  target_compile_options(nativo_flags INTERFACE -fsanitize=${NATIVO_SANITIZE}
+                         -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(nativo_flags INTERFACE -fsanitize=${NATIVO_SANITIZE})
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT NATIVO_SANITIZE)
+  target_compile_definitions(nativo_flags INTERFACE _GLIBCXX_ASSERTIONS)
+endif()
+
+# nativo_layer(NAME [LAYERS lower...] [LINK private libraries...])
+function(nativo_layer name)
+  cmake_parse_arguments(ARG "" "" "LAYERS;LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cc)
+  if(NOT sources)
+    add_library(nativo_${name} INTERFACE)
+    set(scope INTERFACE)
+    set(private INTERFACE)
+  else()
+    add_library(nativo_${name} STATIC ${sources})
+    set(scope PUBLIC)
+    set(private PRIVATE)
+  endif()
+  list(TRANSFORM ARG_LAYERS PREPEND nativo_)
+  target_link_libraries(nativo_${name} ${scope} nativo_flags ${ARG_LAYERS} ${private} ${ARG_LINK})
+endfunction()
+
+# nativo_tests(NAME [LAYERS tested...] [LINK libraries...]): tests/NAME/*_test.cc are fast,
+# tests/NAME/slow/*_test.cc are slow (label of that name).
+function(nativo_tests name)
+  cmake_parse_arguments(ARG "" "" "LAYERS;LINK" ${ARGN})
+  list(TRANSFORM ARG_LAYERS PREPEND nativo_)
+  foreach(speed fast slow)
+    if(speed STREQUAL "fast")
+      set(folder ${CMAKE_CURRENT_SOURCE_DIR}/${name})
+      set(program ${name}_tests)
+      set(limit 60)
+    else()
+      set(folder ${CMAKE_CURRENT_SOURCE_DIR}/${name}/slow)
+      set(program ${name}_slow_tests)
+      set(limit 900)
+    endif()
+    file(GLOB sources CONFIGURE_DEPENDS ${folder}/*_test.cc)
+    if(sources)
+      add_executable(${program} ${sources})
+      target_include_directories(${program} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+      target_link_libraries(${program} PRIVATE ${ARG_LAYERS} ${ARG_LINK} nativo_flags GTest::gmock
+                            GTest::gtest_main)
+      target_compile_definitions(${program} PRIVATE
+        NATIVO_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
+        NATIVO_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+      gtest_discover_tests(${program} TEST_PREFIX ${name}/ DISCOVERY_TIMEOUT 60
+                           PROPERTIES LABELS ${speed} TIMEOUT ${limit})
+    endif()
+  endforeach()
+endfunction()
