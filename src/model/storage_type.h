@@ -1,0 +1,40 @@
+// How weights lie on disk, and the conversion to and from the f32 that we compute in.
+// Not here: files (safetensors.h). Rule: narrowing rounds to nearest, ties to even.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace nativo::model {
+
+/// IEEE 754 binary32 and binary16, and bfloat16 (the upper half of a binary32). Little-endian.
+enum class StorageType { kF32, kF16, kBf16 };
+
+/// 4 or 2.
+[[nodiscard]] std::size_t bytes_of(StorageType type);
+
+/// "F32", "F16", "BF16", as safetensors headers write it.
+[[nodiscard]] std::string_view safetensors_name(StorageType type);
+/// "float32", "float16", "bfloat16", as config.json's `torch_dtype` writes it.
+[[nodiscard]] std::string_view torch_name(StorageType type);
+
+/// The inverse of safetensors_name; nothing for any other name.
+[[nodiscard]] std::optional<StorageType> storage_type_from_safetensors(std::string_view name);
+/// From our options: "f32", "f16", "bf16"; nothing for any other name.
+[[nodiscard]] std::optional<StorageType> storage_type_from_option(std::string_view name);
+
+/// One value each way. NaN stays NaN; what is too large becomes infinity; subnormals are kept.
+[[nodiscard]] std::uint16_t f32_to_bf16(float value);
+[[nodiscard]] float bf16_to_f32(std::uint16_t bits);
+[[nodiscard]] std::uint16_t f32_to_f16(float value);
+[[nodiscard]] float f16_to_f32(std::uint16_t bits);
+
+/// Widens `bytes` (values.size() * bytes_of(type) of them, any alignment) into `values`.
+void decode_values(StorageType type, std::span<const std::byte> bytes, std::span<float> values);
+/// Narrows `values` into `bytes` (values.size() * bytes_of(type) of them, any alignment).
+void encode_values(StorageType type, std::span<const float> values, std::span<std::byte> bytes);
+
+}  // namespace nativo::model
