@@ -2,51 +2,35 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "io/descriptor.h"
 
 namespace nativo::io {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 16;
-
-/// A file descriptor that closes itself.
-class Descriptor {
- public:
-  Descriptor(const fs::path& path, int flags, std::string_view action)
-      : number_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-    if (number_ < 0) throw errno_error(errno, action, path.native());
-  }
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  [[nodiscard]] int get() const { return number_; }
-  [[nodiscard]] int close() { return ::close(std::exchange(number_, -1)); }
-  [[nodiscard]] bool is_open() const { return number_ >= 0; }
-
- private:
-  int number_;
-};
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 
 class PosixFile final : public WritableFile {
  public:
-  PosixFile(const fs::path& path, int flags) : path_(path), file_(path, flags, "create") {}
+  PosixFile(const fs::path& path, int flags, std::string_view action)
+      : path_(path), file_(path, flags, action) {}
 
   void write(std::string_view bytes) override {
     while (!bytes.empty()) {
       const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) throw errno_error(errno, "write", path_.native());
+      if (written == 0) throw errno_error(EIO, "write", path_.native());
       bytes.remove_prefix(static_cast<std::size_t>(written));
     }
   }
@@ -65,10 +49,10 @@ class PosixFile final : public WritableFile {
 class PosixDisk final : public Disk {
  public:
   std::unique_ptr<WritableFile> create(const fs::path& path) override {
-    return std::make_unique<PosixFile>(path, O_WRONLY | O_CREAT | O_TRUNC);
+    return std::make_unique<PosixFile>(path, O_WRONLY | O_CREAT | O_TRUNC, "create");
   }
   std::unique_ptr<WritableFile> append(const fs::path& path) override {
-    return std::make_unique<PosixFile>(path, O_WRONLY | O_CREAT | O_APPEND);
+    return std::make_unique<PosixFile>(path, O_WRONLY | O_CREAT | O_APPEND, "open for writing");
   }
   void rename(const fs::path& from, const fs::path& to) override {
     if (::rename(from.c_str(), to.c_str()) != 0) {
@@ -76,8 +60,12 @@ class PosixDisk final : public Disk {
     }
   }
   void sync_folder(const fs::path& folder) override {
-    const Descriptor handle(folder.empty() ? fs::path(".") : folder, O_RDONLY | O_DIRECTORY, "open");
-    if (::fsync(handle.get()) != 0) throw errno_error(errno, "sync", folder.native());
+    const fs::path name = folder.empty() ? fs::path(".") : folder;
+    const Descriptor handle(name, O_RDONLY | O_DIRECTORY, "open");
+    // EINVAL: this file system has no such thing as syncing a folder.
+    if (::fsync(handle.get()) != 0 && errno != EINVAL) {
+      throw errno_error(errno, "sync", name.native());
+    }
   }
   void remove_all(const fs::path& path) override {
     std::error_code error;
@@ -91,6 +79,25 @@ class PosixDisk final : public Disk {
   }
 };
 
+fs::path temporary_name(const fs::path& path) {
+  return path.native() + fmt::format(".tmp-{}", ::getpid());
+}
+
+/// fsyncs the files below `folder`, then the folders.
+void sync_tree(const fs::path& folder, Disk& disk) {
+  std::vector<fs::path> folders = {folder};
+  std::error_code error;
+  fs::recursive_directory_iterator entry(folder, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    const fs::file_type type = entry->symlink_status(error).type();
+    if (error) break;
+    if (type == fs::file_type::directory) folders.push_back(entry->path());
+    if (type == fs::file_type::regular) disk.append(entry->path())->sync();
+  }
+  if (error) throw errno_error(error.value(), "list", folder.native());
+  for (const fs::path& each : folders) disk.sync_folder(each);
+}
+
 }  // namespace
 
 Disk& posix_disk() {
@@ -100,7 +107,7 @@ Disk& posix_disk() {
 
 AtomicFile::AtomicFile(fs::path path, Disk& disk)
     : path_(std::move(path)),
-      temporary_(path_.native() + fmt::format(".tmp-{}", ::getpid())),
+      temporary_(temporary_name(path_)),
       disk_(disk),
       file_(disk.create(temporary_)) {}
 
@@ -112,16 +119,18 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::write(std::string_view bytes) {
+  NATIVO_CHECK(!committed_, "write after commit");
   buffer_.append(bytes);
   if (buffer_.size() >= kBufferBytes) flush();
 }
 
 void AtomicFile::flush() {
-  file_->write(buffer_);
+  if (!buffer_.empty()) file_->write(buffer_);
   buffer_.clear();
 }
 
 void AtomicFile::commit() {
+  NATIVO_CHECK(!committed_, "committed twice");
   flush();
   file_->sync();
   file_->close();
@@ -137,54 +146,58 @@ void write_file_atomically(const fs::path& path, std::string_view bytes, Disk& d
 }
 
 void commit_folder(const fs::path& temporary, const fs::path& final_path, Disk& disk) {
-  std::vector<fs::path> folders = {temporary};
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(temporary)) {
-    if (entry.is_directory()) {
-      folders.push_back(entry.path());
-    } else {
-      disk.append(entry.path())->sync();
-    }
+  sync_tree(temporary, disk);
+  std::error_code error;
+  const bool replaces = fs::symlink_status(final_path, error).type() != fs::file_type::not_found;
+  // rename(2) does not replace a folder that holds something: the old one steps aside whole, and
+  // comes back when the new one cannot take its place.
+  const fs::path aside = temporary_name(final_path).native() + "-old";
+  if (replaces) {
+    disk.remove_all(aside);
+    disk.rename(final_path, aside);
   }
-  for (const fs::path& folder : folders) disk.sync_folder(folder);
-  disk.remove_all(final_path);
-  disk.rename(temporary, final_path);
+  try {
+    disk.rename(temporary, final_path);
+  } catch (...) {
+    if (replaces) {
+      fs::rename(aside, final_path, error);  // the first failure is the one to report
+    }
+    throw;
+  }
   disk.sync_folder(final_path.parent_path());
+  if (replaces) disk.remove_all(aside);
 }
 
 std::string read_file(const fs::path& path, std::uint64_t limit) {
-  Descriptor file(path, O_RDONLY, "open");
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) throw errno_error(errno, "read", path.native());
-  if (S_ISDIR(status.st_mode)) {
-    throw Error(ExitCode::kMissingInput, path.native() + ": is a folder, a file is wanted");
-  }
-  if (static_cast<std::uint64_t>(status.st_size) > limit) {
-    throw Error(ExitCode::kData, fmt::format("{}: {} bytes, more than the {} that are accepted here",
-                                             path.native(), status.st_size, limit));
-  }
-  std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
+  const Descriptor file = open_to_read(path);
+  std::error_code error;
+  const std::uintmax_t size = fs::file_size(path, error);  // a hint: pipes and /proc say 0 or fail
+  std::string bytes;
   std::size_t have = 0;
-  while (have < bytes.size()) {
-    const ssize_t got = ::read(file.get(), bytes.data() + have, bytes.size() - have);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw errno_error(errno, "read", path.native());
-    if (got == 0) break;
-    have += static_cast<std::size_t>(got);
+  for (std::size_t chunk = error ? kReadBytes : std::min<std::uintmax_t>(size, limit) + 1;;
+       chunk = kReadBytes) {
+    bytes.resize(have + chunk);
+    const std::size_t got = read_fully(file, {bytes.data() + have, chunk}, path);
+    have += got;
+    if (have > limit) {
+      throw Error(ExitCode::kData,
+                  fmt::format("{}: {} bytes or more, {} are accepted here", path.native(),
+                              error ? have : std::max<std::uintmax_t>(size, have), limit));
+    }
+    if (got < chunk) break;
   }
   bytes.resize(have);
   return bytes;
 }
 
 std::string file_sha256(const fs::path& path) {
-  Descriptor file(path, O_RDONLY, "open");
+  const Descriptor file = open_to_read(path);
   Sha256 hash;
-  std::string buffer(std::size_t{1} << 20, '\0');
+  std::string buffer(kReadBytes, '\0');
   for (;;) {
-    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw errno_error(errno, "read", path.native());
-    if (got == 0) return hash.hex();
-    hash.update(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
+    const std::size_t got = read_fully(file, buffer, path);
+    hash.update(std::string_view(buffer.data(), got));
+    if (got < buffer.size()) return hash.hex();
   }
 }
 

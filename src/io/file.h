@@ -23,8 +23,8 @@ class WritableFile {
   virtual void close() = 0;  ///< reports late write errors
 };
 
-/// What nativo asks of a file system when it changes something. The fakes of the tests fail the n-th
-/// call or drop what was not synced.
+/// What nativo asks of a file system when it changes something. The fakes of the tests fail the
+/// n-th call or drop what was not synced.
 class Disk {
  public:
   virtual ~Disk() = default;
@@ -66,12 +66,14 @@ class AtomicFile {
 void write_file_atomically(const fs::path& path, std::string_view bytes, Disk& disk = posix_disk());
 
 /// fsyncs every file below `folder` and the folders themselves, then renames `temporary` to
-/// `final_path` (which must not exist, or is removed first) and fsyncs the parent.
+/// `final_path` and fsyncs the parent. What was at `final_path` is first renamed to a *.tmp-* name
+/// and removed at the end; it is put back when the new folder cannot take its place.
 void commit_folder(const fs::path& temporary, const fs::path& final_path,
                    Disk& disk = posix_disk());
 
 /// The whole file; throws Error(kMissingInput | kIo). Refuses files over `limit` bytes (kData).
-[[nodiscard]] std::string read_file(const fs::path& path, std::uint64_t limit = std::uint64_t{1} << 32);
+[[nodiscard]] std::string read_file(const fs::path& path,
+                                    std::uint64_t limit = std::uint64_t{1} << 32);
 
 /// SHA-256 of a file's bytes, lower-case hex.
 [[nodiscard]] std::string file_sha256(const fs::path& path);

@@ -1,5 +1,5 @@
-// One writer a run folder. The lock is the kernel's (flock), so that a dead owner never blocks anybody;
-// the file's content (host, pid, since) is for the message.
+// One writer a run folder. The lock is the kernel's (flock), so that a dead owner never blocks
+// anybody; the file's content (host, pid, since) is for the message.
 #pragma once
 
 #include <filesystem>
@@ -7,7 +7,7 @@
 
 namespace nativo::io {
 
-/// Holds `folder`/run.lock for its life.
+/// Holds `folder`/run.lock for its life; creates the folder when it is absent.
 class RunLock {
  public:
   /// Throws Error(kLocked) naming host and pid of the holder when somebody else has it.
