@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <tuple>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -16,7 +17,7 @@ namespace {
 
 constexpr std::string_view kHint = "the file is damaged or was not written by safetensors";
 
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
   return '"' + printable(utf8_prefix(name, 200)) + '"';
 }
 
@@ -70,8 +71,8 @@ class HeaderReader : public nlohmann::json_sax<Json> {
                    : text == "shape"        ? &has_shape_
                    : text == "data_offsets" ? &has_offsets_
                                             : nullptr;
-      if (seen == nullptr) fail("unknown key " + quoted(text));
-      if (*seen) fail(quoted(text) + " appears twice");
+      if (seen == nullptr) fail("unknown key " + in_quotes(text));
+      if (*seen) fail(in_quotes(text) + " appears twice");
       *seen = true;
     }
     return true;
@@ -82,7 +83,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
       header_.metadata.emplace_back(inner_key_, text);
     } else if (level_ == Level::kTensor && inner_key_ == "dtype") {
       const auto type = storage_type_from_safetensors(text);
-      if (!type) fail("dtype " + quoted(text) + " is none of F32, F16, BF16");
+      if (!type) fail("dtype " + in_quotes(text) + " is none of F32, F16, BF16");
       entry_.type = *type;
     } else {
       fail("a string where none belongs");
@@ -143,7 +144,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
     throw Error(ExitCode::kData,
                 level_ == Level::kNothing
                     ? fmt::format("{}: the header is not a JSON object", where_)
-                    : fmt::format("{}: {}: {}", where_, quoted(file_key_), reason),
+                    : fmt::format("{}: {}: {}", where_, in_quotes(file_key_), reason),
                 std::string(kHint));
   }
 
@@ -213,7 +214,7 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t 
   std::uint64_t filled = 0;
   for (TensorEntry& entry : header.tensors) {
     const auto fail = [&](const std::string& reason) {
-      throw Error(ExitCode::kData, fmt::format("{}: {}: {}", where, quoted(entry.name), reason),
+      throw Error(ExitCode::kData, fmt::format("{}: {}: {}", where, in_quotes(entry.name), reason),
                   std::string(kHint));
     };
     if (entry.bytes > data_size || entry.offset > data_size - entry.bytes) {
@@ -235,10 +236,10 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t 
     entry.offset += data_start;
   }
   if (filled != data_size) {
-    throw Error(ExitCode::kData,
-                fmt::format("{}: {} bytes at its end belong to no tensor", where,
-                            data_size - filled),
-                std::string(kHint));
+    throw Error(
+        ExitCode::kData,
+        fmt::format("{}: {} bytes at its end belong to no tensor", where, data_size - filled),
+        std::string(kHint));
   }
   return header;
 }

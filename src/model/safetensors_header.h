@@ -1,6 +1,6 @@
 // The header of a safetensors file: which tensors it holds, of what type and shape, and where.
-// Not here: the tensors' bytes (safetensors.h). Rule: the header is hostile until every number in it
-// has been checked against the file's size; nothing of a tensor's size is allocated before that.
+// Not here: the tensors' bytes (safetensors.h). Rule: the header is hostile until every number in
+// it has been checked against the file's size; nothing of a tensor's size is allocated before that.
 // Format: https://github.com/huggingface/safetensors#format
 #pragma once
 
@@ -39,9 +39,9 @@ struct SafetensorsHeader {
                                                       std::string_view where);
 
 /// Parses and checks the JSON that follows the length. Throws Error(kData) naming `where` and the
-/// tensor when: the JSON is not of the format's form; a key appears twice; a type is not F32, F16 or
-/// BF16; a shape's product overflows; offsets leave the file, overlap or leave a hole; or a size is
-/// not shape times type.
+/// tensor when: the JSON is not of the format's form; a key appears twice; a type is not F32, F16
+/// or BF16; a shape's product overflows; offsets leave the file, overlap or leave a hole; or a size
+/// is not shape times type.
 [[nodiscard]] SafetensorsHeader parse_safetensors_header(std::string_view json,
                                                          std::uint64_t file_size,
                                                          std::string_view where);

@@ -87,8 +87,8 @@ std::uint16_t f32_to_f16(float value) {
   const std::uint32_t shift = 126 - (magnitude >> 23);                    // 14 .. 24
   const std::uint32_t mantissa = (magnitude & 0x7FFFFFu) | 0x800000u;
   const std::uint32_t half = 1u << (shift - 1);
-  return static_cast<std::uint16_t>(
-      sign | ((mantissa + half - 1 + ((mantissa >> shift) & 1u)) >> shift));
+  return static_cast<std::uint16_t>(sign |
+                                    ((mantissa + half - 1 + ((mantissa >> shift) & 1u)) >> shift));
 }
 
 float f16_to_f32(std::uint16_t bits) {

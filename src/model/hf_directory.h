@@ -1,0 +1,56 @@
+// A decoder as a folder of Hugging Face's form: config.json and safetensors, whole or in shards.
+// Not here: tokenizer files, which are carried along as bytes. Rule: what we write, we list with
+// digests in nativo.digests.json; where that file is present, nothing is read that it does not
+// vouch for.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "io/file.h"
+#include "model/decoder.h"
+#include "model/storage_type.h"
+
+namespace nativo::model {
+
+inline constexpr const char* kDigestsFile = "nativo.digests.json";
+
+/// Reads the decoder in `folder`. Files: config.json; model.safetensors, or
+/// model.safetensors.index.json and the shards it names. `lm_head.weight` may be absent when the
+/// config ties it to the embedding. Throws Error:
+///   kMissingInput  the folder, config.json or the weights do not exist; for folders that hold only
+///                  pickled weights (.bin, .pt, .pth, .pkl) the hint says how to convert them
+///   kData          a digest differs; a tensor is missing, unexpected or of another shape (named)
+///   kTryAgain      memory does not suffice
+[[nodiscard]] Decoder load_decoder(const std::filesystem::path& folder);
+
+/// What save_decoder writes, and how.
+struct SaveOptions {
+  StorageType type = StorageType::kBf16;
+  std::uint64_t max_shard_bytes = std::uint64_t{5} << 30;  ///< a single larger tensor is one shard
+  /// Further files, name (without folder) to content: tokenizer.model, generation_config.json ...
+  std::map<std::string, std::string> extra_files;
+};
+
+/// SHA-256 (hex) by file name.
+using Digests = std::map<std::string, std::string>;
+
+/// Writes config.json, weights, extra files and nativo.digests.json into `folder`, which exists,
+/// and returns the digests of all but the last. For callers that commit the folder themselves.
+Digests write_decoder_files(const std::filesystem::path& folder, const Decoder& decoder,
+                            const SaveOptions& options, io::Disk& disk = io::posix_disk());
+
+/// Writes the folder as a whole: it appears complete under its name or not at all. An older folder
+/// there is replaced if it holds a nativo.digests.json or is empty; anything else is refused with
+/// Error(kData). Throws Error(kIo | kTryAgain) when writing fails.
+void save_decoder(const std::filesystem::path& folder, const Decoder& decoder,
+                  const SaveOptions& options, io::Disk& disk = io::posix_disk());
+
+/// Compares every file that `folder`/nativo.digests.json lists with its digest; returns them.
+/// Throws Error(kData) naming the first file that differs, is missing, or has a name with a folder
+/// in it.
+Digests verify_digests(const std::filesystem::path& folder);
+
+}  // namespace nativo::model

@@ -1,0 +1,162 @@
+#include "model/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/strings.h"
+
+namespace nativo::model {
+namespace {
+
+// A whole file, mapped read-only.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path) {
+    const std::string name = path.string();
+    const int file = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) throw errno_error(errno, "cannot open", name);
+    struct stat status {};
+    if (::fstat(file, &status) != 0) {
+      const int code = errno;
+      ::close(file);
+      throw errno_error(code, "cannot read", name);
+    }
+    if (!S_ISREG(status.st_mode)) {
+      ::close(file);
+      throw Error(ExitCode::kData, printable(name) + ": not a regular file");
+    }
+    size_ = static_cast<std::size_t>(status.st_size);
+    if (size_ > 0) {
+      data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
+      if (data_ == MAP_FAILED) {
+        const int code = errno;
+        ::close(file);
+        throw errno_error(code, "cannot map", name);
+      }
+    }
+    ::close(file);
+  }
+  ~MappedFile() {
+    if (size_ > 0) ::munmap(data_, size_);
+  }
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  [[nodiscard]] std::string_view view() const { return {static_cast<const char*>(data_), size_}; }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+SafetensorsHeader read_header(std::string_view file, const std::filesystem::path& path) {
+  const std::string where = printable(path.string());
+  const std::uint64_t length = safetensors_header_length(file.substr(0, 8), file.size(), where);
+  return parse_safetensors_header(file.substr(8, length), file.size(), where);
+}
+
+}  // namespace
+
+struct SafetensorsFile::State {
+  explicit State(const std::filesystem::path& file_path)
+      : path(file_path), map(file_path), header(read_header(map.view(), file_path)) {
+    for (const TensorEntry& entry : header.tensors) by_name.emplace(entry.name, &entry);
+  }
+
+  std::filesystem::path path;
+  MappedFile map;
+  SafetensorsHeader header;
+  std::unordered_map<std::string_view, const TensorEntry*> by_name;
+};
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
+    : state_(std::make_unique<State>(path)) {}
+SafetensorsFile::~SafetensorsFile() = default;
+SafetensorsFile::SafetensorsFile(SafetensorsFile&&) noexcept = default;
+SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&&) noexcept = default;
+
+const std::filesystem::path& SafetensorsFile::path() const { return state_->path; }
+const SafetensorsHeader& SafetensorsFile::header() const { return state_->header; }
+
+const TensorEntry* SafetensorsFile::find(std::string_view name) const {
+  const auto found = state_->by_name.find(name);
+  return found == state_->by_name.end() ? nullptr : found->second;
+}
+
+std::span<const std::byte> SafetensorsFile::bytes(const TensorEntry& entry) const {
+  const std::string_view file = state_->map.view();
+  NATIVO_CHECK(entry.offset <= file.size() && entry.bytes <= file.size() - entry.offset,
+               "the entry is this file's");
+  const std::string_view part = file.substr(entry.offset, entry.bytes);
+  return std::as_bytes(std::span(part.data(), part.size()));
+}
+
+void SafetensorsFile::read(const TensorEntry& entry, std::span<float> values) const {
+  decode_values(entry.type, bytes(entry), values);
+}
+
+std::string write_safetensors(const std::filesystem::path& path,
+                              std::span<const TensorToWrite> tensors, StorageType type,
+                              const std::vector<std::pair<std::string, std::string>>& metadata,
+                              io::Disk& disk) {
+  std::vector<const TensorToWrite*> sorted;
+  for (const TensorToWrite& tensor : tensors) sorted.push_back(&tensor);
+  std::sort(sorted.begin(), sorted.end(),
+            [](const TensorToWrite* a, const TensorToWrite* b) { return a->name < b->name; });
+
+  Json json = Json::object();
+  if (!metadata.empty()) {
+    for (const auto& [key, value] : metadata) json["__metadata__"][key] = value;
+  }
+  std::uint64_t offset = 0;
+  for (const TensorToWrite* tensor : sorted) {
+    std::int64_t elements = 1;
+    for (const std::int64_t size : tensor->shape) elements *= size;
+    NATIVO_CHECK(static_cast<std::size_t>(elements) == tensor->values.size(),
+                 "a tensor has as many values as its shape says");
+    NATIVO_CHECK(!json.contains(tensor->name), "tensor names are unique");
+    const std::uint64_t end = offset + tensor->values.size() * bytes_of(type);
+    json[tensor->name] = {{"dtype", safetensors_name(type)},
+                          {"shape", tensor->shape},
+                          {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string head = dump_json(json);
+  head.resize((head.size() + 7) / 8 * 8, ' ');
+  std::string start(8, '\0');
+  for (std::size_t i = 0; i < 8; ++i) {
+    start[i] = static_cast<char>((std::uint64_t{head.size()} >> (8 * i)) & 0xFF);
+  }
+  start += head;
+
+  io::AtomicFile file(path, disk);
+  Sha256 digest;
+  const auto write = [&](std::string_view bytes) {
+    digest.update(bytes);
+    file.write(bytes);
+  };
+  write(start);
+  constexpr std::size_t kChunk = std::size_t{1} << 20;  // values
+  std::vector<char> buffer;
+  for (const TensorToWrite* tensor : sorted) {
+    for (std::size_t at = 0; at < tensor->values.size(); at += kChunk) {
+      const auto values = tensor->values.subspan(at, std::min(kChunk, tensor->values.size() - at));
+      buffer.resize(values.size() * bytes_of(type));
+      encode_values(type, values, std::as_writable_bytes(std::span(buffer)));
+      write({buffer.data(), buffer.size()});
+    }
+  }
+  file.commit();
+  return digest.hex();
+}
+
+}  // namespace nativo::model
