@@ -1,0 +1,24 @@
+// nativo run: the whole pipeline, as far as it is not up to date already.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "cli/verb.h"
+#include "pipeline/pipeline.h"
+
+namespace nativo::cli {
+
+void add_run(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand("run", "run the pipeline: sources to report; continues what is there");
+  const auto arguments = std::make_shared<ConfigArguments>();
+  arguments->add_to(*verb, /*required=*/true);
+  verb->callback([arguments] {
+    pipeline::Pipeline pipeline(arguments->read());
+    pipeline.run();
+    fmt::print("\nReport:  {}\nTalk to it:  {} chat {}\n", (pipeline.folder() / "report.html").native(),
+               "build/release/nativo", pipeline.folder().native());
+  });
+}
+
+}  // namespace nativo::cli

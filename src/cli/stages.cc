@@ -1,0 +1,73 @@
+// nativo ingest|tokenizer|translate|filter|dedup|mix|base|train: the pipeline up to one step; or, for
+// the data stages, one stage alone on a file of yours.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/error.h"
+#include "cli/verb.h"
+#include "pipeline/pipeline.h"
+
+namespace nativo::cli {
+namespace {
+
+/// --input and friends: one source given on the command line instead of in a pipeline file.
+struct InputArguments {
+  std::string input;
+  std::string output;
+  std::string lang;
+  std::string licence;
+
+  void add_to(CLI::App& verb) {
+    verb.add_option("-i,--input", input, "run this stage alone on this file or folder")->type_name("PATH");
+    verb.add_option("-o,--output", output, "folder for its output (with --input)")->type_name("DIR");
+    verb.add_option("--lang", lang, "language of the input, ISO 639-1 (with --input)")->type_name("LANG");
+    verb.add_option("--licence", licence, "licence of the input (with --input)")->type_name("TEXT");
+  }
+};
+
+void run_alone(const std::string& stage, const ConfigArguments& config, const InputArguments& input) {
+  if (input.output.empty() || input.lang.empty() || input.licence.empty()) {
+    throw Error(ExitCode::kUsage, "--input needs --output, --lang and --licence too");
+  }
+  pipeline::PipelineOptions options = config.read();
+  options.run.dir = input.output;
+  options.source.clear();
+  data::SourceOptions& source = options.source["input"];
+  source.path = input.input;
+  source.lang = input.lang;
+  source.licence = input.licence;
+  pipeline::Pipeline pipeline(std::move(options), stage);
+  pipeline.run(stage);
+  fmt::print("{}\n", (pipeline.folder() / "stages" / stage).native());
+}
+
+void add_stage(CLI::App& app, const std::string& name, const std::string& help, bool alone) {
+  CLI::App* verb = app.add_subcommand(name, help);
+  const auto config = std::make_shared<ConfigArguments>();
+  const auto input = std::make_shared<InputArguments>();
+  config->add_to(*verb, /*required=*/!alone);
+  if (alone) input->add_to(*verb);
+  verb->callback([name, config, input] {
+    if (!input->input.empty()) return run_alone(name, *config, *input);
+    if (config->file.empty()) {
+      throw Error(ExitCode::kUsage, name + ": give -c FILE, or --input PATH");
+    }
+    pipeline::Pipeline(config->read()).run(name);
+  });
+}
+
+}  // namespace
+
+void add_stages(CLI::App& app) {
+  add_stage(app, "ingest", "read the sources into records", false);
+  add_stage(app, "tokenizer", "take over or train the tokenizer", false);
+  add_stage(app, "translate", "translate records into the run's language", true);
+  add_stage(app, "filter", "drop records that break a rule", true);
+  add_stage(app, "dedup", "keep one of each pair of equals or near-equals", true);
+  add_stage(app, "mix", "weigh, split and order what goes into training", true);
+  add_stage(app, "base", "train the small model that an init: base starts from", false);
+  add_stage(app, "train", "fine-tune the model", false);
+}
+
+}  // namespace nativo::cli

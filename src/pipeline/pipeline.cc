@@ -1,0 +1,141 @@
+#include "pipeline/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/parallel.h"
+#include "base/strings.h"
+#include "config/config_file.h"
+#include "io/file.h"
+#include "io/run_lock.h"
+#include "report/report.h"
+
+namespace nativo::pipeline {
+namespace {
+
+bool is_complete(const Step& step) { return fs::exists(step.folder / "manifest.json"); }
+
+/// Rows must not vanish between stages either: what one wrote is what the next one read.
+void check_row_chain(const Step& step, const std::vector<Step>& steps) {
+  const data::Manifest mine = data::read_manifest(step.folder);
+  if (step.needs.empty() || mine.rows_in == 0) return;
+  const auto upstream = std::find_if(steps.begin(), steps.end(),
+                                     [&](const Step& s) { return s.name == step.needs.front(); });
+  if (upstream == steps.end()) return;
+  const data::Manifest theirs = data::read_manifest(upstream->folder);
+  const auto records = theirs.outputs.find("records");
+  if (records != theirs.outputs.end() && records->second != mine.rows_in) {
+    throw Error(ExitCode::kInternal,
+                fmt::format("{} read {} rows but {} wrote {}", step.name, mine.rows_in, upstream->name,
+                            records->second),
+                "remove " + step.folder.native() + " and run again; please report this");
+  }
+}
+
+void announce(const Step& step, std::string_view action, double seconds) {
+  const data::Manifest manifest = data::read_manifest(step.folder);
+  std::string what = manifest.rows_in > 0 ? summary(manifest) : manifest.detail.value("summary", "done");
+  log::info("{:<10} {:<7} {}  ({})", step.name, action, printable(what), human_duration(seconds));
+}
+
+}  // namespace
+
+RunContext::RunContext(PipelineOptions run_options)
+    : options(std::move(run_options)),
+      folder(options.run.dir),
+      digests(fs::path(options.run.dir) / "digests.json") {}
+
+fs::path tuned_model_folder(const fs::path& run_folder) { return run_folder / "train" / "model"; }
+
+Pipeline::Pipeline(PipelineOptions options)
+    : context_(std::make_shared<RunContext>(std::move(options))) {
+  steps_.push_back(ingest_step(context_));
+  steps_.push_back(tokenizer_step(context_));
+  steps_.push_back(translate_step(context_, "ingest"));
+  steps_.push_back(filter_step(context_, "translate", /*with_tokenizer=*/true));
+  steps_.push_back(dedup_step(context_, "filter"));
+  steps_.push_back(mix_step(context_, "dedup"));
+  if (!context_->options.model.preset().empty()) steps_.push_back(base_step(context_));
+  steps_.push_back(train_step(context_));
+  steps_.push_back(eval_step(context_));
+}
+
+Pipeline::Pipeline(PipelineOptions options, std::string_view only_stage)
+    : context_(std::make_shared<RunContext>(std::move(options))) {
+  steps_.push_back(ingest_step(context_));
+  const bool with_tokenizer = !context_->options.model.tokenizer.empty();
+  if (with_tokenizer) steps_.push_back(tokenizer_step(context_));
+  if (only_stage == "translate") {
+    steps_.push_back(translate_step(context_, "ingest"));
+  } else if (only_stage == "filter") {
+    steps_.push_back(filter_step(context_, "ingest", with_tokenizer));
+  } else if (only_stage == "dedup") {
+    steps_.push_back(dedup_step(context_, "ingest"));
+  } else if (only_stage == "mix") {
+    steps_.push_back(mix_step(context_, "ingest"));
+  } else {
+    throw Error(ExitCode::kUsage, fmt::format("stage {} cannot run on its own input", only_stage),
+                "use it with -c nativo.toml");
+  }
+}
+
+std::vector<std::string> Pipeline::step_names() const {
+  std::vector<std::string> names;
+  for (const Step& step : steps_) names.push_back(step.name);
+  return names;
+}
+
+void Pipeline::run(std::string_view until) {
+  set_thread_count(static_cast<int>(context_->options.run.threads));
+  io::posix_disk().make_folders(context_->folder);
+  const io::RunLock lock(context_->folder);
+  io::write_file_atomically(context_->folder / "nativo.lock.toml",
+                            config::to_toml(context_->options));
+  const double start = monotonic_seconds();
+  for (const Step& step : steps_) {
+    stop_if_interrupted();
+    const data::StageSpec spec = step.spec();
+    context_->digests.save();
+    const double step_start = monotonic_seconds();
+    const bool reuse = data::is_complete(step.folder, spec.key, /*verify=*/false);
+    if (!reuse) {
+      step.run(spec);
+      check_row_chain(step, steps_);
+    }
+    announce(step, reuse ? "reused" : "done", monotonic_seconds() - step_start);
+    if (step.name == until) return;
+  }
+  if (until.empty()) {
+    report::write_report(context_->folder, context_->folder / "report.html");
+    log::info("{:<10} {:<7} {}  (run: {})", "report", "done",
+              (context_->folder / "report.html").native(),
+              human_duration(monotonic_seconds() - start));
+  }
+}
+
+std::vector<PlanLine> Pipeline::plan() {
+  std::vector<PlanLine> lines;
+  std::vector<std::string> running;
+  for (const Step& step : steps_) {
+    const auto waits_for = std::find_if(step.needs.begin(), step.needs.end(), [&](const auto& name) {
+      return std::find(running.begin(), running.end(), name) != running.end();
+    });
+    PlanLine line;
+    if (waits_for != step.needs.end()) {
+      line = {step.name, "run", "when " + *waits_for + " has run" +
+                                    (is_complete(step) ? ", if that changes its output" : "")};
+    } else {
+      line = plan_step(step, step.spec());
+    }
+    if (line.action != "reuse") running.push_back(step.name);
+    lines.push_back(std::move(line));
+  }
+  if (fs::exists(context_->folder)) context_->digests.save();
+  return lines;
+}
+
+}  // namespace nativo::pipeline

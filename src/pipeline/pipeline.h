@@ -1,0 +1,66 @@
+// The steps of a run in their order, from sources to the report. The only place that knows it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/digest_cache.h"
+#include "pipeline/options.h"
+#include "pipeline/step.h"
+
+namespace nativo::pipeline {
+
+/// What every step of one run shares.
+struct RunContext {
+  PipelineOptions options;
+  fs::path folder;  ///< the run folder
+  DigestCache digests;
+
+  explicit RunContext(PipelineOptions run_options);
+  [[nodiscard]] fs::path stage(std::string_view name) const { return folder / "stages" / name; }
+};
+
+/// A run: its options and its steps.
+class Pipeline {
+ public:
+  /// All steps: ingest, tokenizer, translate, filter, dedup, mix, base (init: only), train, eval.
+  explicit Pipeline(PipelineOptions options);
+  /// A single data stage (translate, filter, dedup, mix) fed by the sources, in a folder of its own.
+  Pipeline(PipelineOptions options, std::string_view only_stage);
+
+  /// Brings every step up to `until` ("" = all, and the report) up to date, printing a line a step.
+  /// Holds the run folder's lock; writes nativo.lock.toml. Throws Error.
+  void run(std::string_view until = "");
+
+  /// What run() would do. Reads, writes nothing but the digest cache.
+  [[nodiscard]] std::vector<PlanLine> plan();
+
+  [[nodiscard]] const fs::path& folder() const { return context_->folder; }
+  [[nodiscard]] std::vector<std::string> step_names() const;
+
+ private:
+  std::shared_ptr<RunContext> context_;
+  std::vector<Step> steps_;
+};
+
+/// Where a finished run keeps the model that `nativo chat` and `nativo export` use.
+[[nodiscard]] fs::path tuned_model_folder(const fs::path& run_folder);
+
+/// Builders of the steps, by kind. Data stages read the records of `input` (a stage's name).
+[[nodiscard]] Step ingest_step(const std::shared_ptr<RunContext>& context);
+[[nodiscard]] Step tokenizer_step(const std::shared_ptr<RunContext>& context);
+[[nodiscard]] Step translate_step(const std::shared_ptr<RunContext>& context, std::string input);
+[[nodiscard]] Step filter_step(const std::shared_ptr<RunContext>& context, std::string input,
+                               bool with_tokenizer);
+[[nodiscard]] Step dedup_step(const std::shared_ptr<RunContext>& context, std::string input);
+[[nodiscard]] Step mix_step(const std::shared_ptr<RunContext>& context, std::string input);
+[[nodiscard]] Step base_step(const std::shared_ptr<RunContext>& context);
+[[nodiscard]] Step train_step(const std::shared_ptr<RunContext>& context);
+[[nodiscard]] Step eval_step(const std::shared_ptr<RunContext>& context);
+
+/// The folder of the model that the run starts from: the user's, or the one made by base_step.
+[[nodiscard]] fs::path base_model_folder(const RunContext& context);
+
+}  // namespace nativo::pipeline

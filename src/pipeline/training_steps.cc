@@ -1,0 +1,244 @@
+// The steps that make weights: tokenizer, base (a small model that starts from nothing), train.
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "config/json_writer.h"
+#include "io/file.h"
+#include "model/hf_directory.h"
+#include "pipeline/examples.h"
+#include "pipeline/pipeline.h"
+#include "text/chat_format.h"
+#include "train/trainer.h"
+
+namespace nativo::pipeline {
+namespace {
+
+using Context = std::shared_ptr<RunContext>;
+
+constexpr std::string_view kTokenizerFile = "tokenizer.model";
+
+fs::path tokenizer_file(const RunContext& context) {
+  return context.folder / "tokenizer" / kTokenizerFile;
+}
+
+/// Records whose language is `lang`, split like the mix splits: by a hash of (seed, id).
+struct Split {
+  std::vector<data::Record> train;
+  std::vector<data::Record> heldout;
+};
+
+Split base_records(const RunContext& context) {
+  Split split;
+  data::RecordReader reader(context.stage("ingest"));
+  data::Record record;
+  while (reader.next(record)) {
+    if (record.lang != context.options.model.base_language) continue;
+    const bool held = mix::is_heldout(record.id, context.options.mix.heldout_share,
+                                      static_cast<std::uint64_t>(context.options.run.seed));
+    (held ? split.heldout : split.train).push_back(record);
+  }
+  if (split.train.empty()) {
+    throw Error(ExitCode::kData,
+                fmt::format("no source has records in \"{}\", which init:{} would learn from",
+                            context.options.model.base_language, context.options.model.preset()),
+                "add a source with that lang, or set model.base to a Hugging Face directory");
+  }
+  return split;
+}
+
+/// The template that transformers' apply_chat_template needs to give text/chat_format.h's tokens.
+Json tokenizer_config(const text::Tokenizer& tokenizer, std::int64_t max_positions) {
+  return {{"tokenizer_class", "LlamaTokenizer"},
+          {"bos_token", tokenizer.piece(tokenizer.bos_id())},
+          {"eos_token", tokenizer.piece(tokenizer.eos_id())},
+          {"unk_token", "<unk>"},
+          {"add_bos_token", true},
+          {"add_eos_token", false},
+          {"legacy", true},
+          {"model_max_length", max_positions},
+          {"chat_template",
+           "{{ bos_token }}{% set ns = namespace(system='') %}{% for m in messages %}"
+           "{% if m['role'] == 'system' %}{% set ns.system = m['content'] + '\n\n' %}"
+           "{% elif m['role'] == 'user' %}{{ '[INST] ' + ns.system + m['content'] + ' [/INST]' }}"
+           "{% set ns.system = '' %}{% else %}{{ ' ' + m['content'] + eos_token }}"
+           "{% endif %}{% endfor %}"}};
+}
+
+model::SaveOptions save_options(const RunContext& context, const text::Tokenizer& tokenizer,
+                                const model::DecoderConfig& config) {
+  model::SaveOptions options;
+  options.type = model::storage_type_from_name(context.options.model.dtype);
+  options.extra_files[std::string(kTokenizerFile)] = tokenizer.model_bytes();
+  options.extra_files["tokenizer_config.json"] =
+      dump_json_pretty(tokenizer_config(tokenizer, config.max_positions));
+  options.extra_files["generation_config.json"] = dump_json_pretty(
+      {{"bos_token_id", tokenizer.bos_id()}, {"eos_token_id", tokenizer.eos_id()}});
+  return options;
+}
+
+/// Trains `decoder` on the records and leaves the result in `folder` (a Hugging Face directory inside
+/// the training's own folder), completed with a manifest.
+void train_and_save(const RunContext& context, const data::StageSpec& spec, const fs::path& folder,
+                    model::Decoder& decoder, const Split& split, const train::TrainOptions& options) {
+  const double start = monotonic_seconds();
+  const text::Tokenizer tokenizer(tokenizer_file(context));
+  if (tokenizer.vocab_size() > decoder.config().vocab_size) {
+    throw Error(ExitCode::kData,
+                fmt::format("tokenizer has {} pieces but the model only {}", tokenizer.vocab_size(),
+                            decoder.config().vocab_size),
+                "set model.tokenizer to the tokenizer that belongs to model.base");
+  }
+  train::TrainInput input{
+      .decoder = decoder,
+      .train = make_examples(split.train, tokenizer, options.train_on),
+      .heldout = make_examples(split.heldout, tokenizer, options.train_on),
+      .options = options,
+      .dir = folder.parent_path(),
+      .key = spec.key,
+      .label = spec.name,
+  };
+  const train::TrainResult result = train::train(input);
+  model::save_decoder(folder, decoder, save_options(context, tokenizer, decoder.config()));
+  const std::string text = fmt::format(
+      "{:.1f} M parameters, {} steps, loss {:.3f} -> {:.3f}, {:.0f} tokens/s",
+      static_cast<double>(decoder.config().parameter_count()) * 1e-6, result.steps, result.first_loss,
+      result.last_loss, result.tokens_per_second);
+  Json detail = {{"summary", text},
+                 {"parameters", decoder.config().parameter_count()},
+                 {"examples", input.train.size()},
+                 {"heldout_examples", input.heldout.size()}};
+  io::write_file_atomically(folder.parent_path() / "summary.json", dump_json_pretty(detail));
+  complete_step(folder, spec, monotonic_seconds() - start, detail);
+}
+
+data::StageSpec finished(data::StageSpec spec) {
+  spec.key = data::stage_key(spec);
+  return spec;
+}
+
+}  // namespace
+
+fs::path base_model_folder(const RunContext& context) {
+  if (context.options.model.preset().empty()) return context.options.model.base;
+  return context.folder / "base" / "model";
+}
+
+Step tokenizer_step(const Context& context) {
+  Step step;
+  step.name = "tokenizer";
+  step.folder = context->folder / "tokenizer";
+  const ModelOptions& options = context->options.model;
+  fs::path given = options.tokenizer;
+  if (given.empty() && options.preset().empty()) given = fs::path(options.base) / kTokenizerFile;
+  if (given.empty()) step.needs = {"ingest"};
+  step.spec = [context, given] {
+    data::StageSpec spec{.name = "tokenizer", .key = {}, .version = 1, .options = {}};
+    if (!given.empty()) {
+      if (!fs::exists(given)) {
+        throw Error(ExitCode::kMissingInput, given.native() + ": no such tokenizer",
+                    "set model.tokenizer to a sentencepiece model, or model.base to a Hugging Face "
+                    "directory that holds tokenizer.model");
+      }
+      spec.inputs.push_back(
+          {{"name", kTokenizerFile}, {"sha256", context->digests.file_digest(given)}});
+    } else {
+      spec.options["vocab_size"] = context->options.model.vocab_size;
+      spec.inputs.push_back(
+          {{"name", "ingest"}, {"sha256", output_digest(context->stage("ingest"), "records")}});
+    }
+    return finished(std::move(spec));
+  };
+  step.run = [context, given, folder = step.folder](const data::StageSpec& spec) {
+    const double start = monotonic_seconds();
+    io::posix_disk().remove_all(folder);
+    io::posix_disk().make_folders(folder);
+    std::string bytes;
+    if (!given.empty()) {
+      bytes = io::read_file(given, std::uint64_t{256} << 20);
+    } else {
+      log::info("{:<10} training a vocabulary of {} pieces", "tokenizer",
+                context->options.model.vocab_size);
+      std::vector<std::string> texts;
+      for (const data::Record& record : data::read_all(context->stage("ingest"))) {
+        texts.push_back(data::full_text(record));
+      }
+      bytes = text::train_tokenizer(texts, context->options.model.vocab_size, {"[INST]", "[/INST]"});
+    }
+    const text::Tokenizer tokenizer = text::Tokenizer::from_bytes(bytes, kTokenizerFile);
+    io::write_file_atomically(folder / kTokenizerFile, bytes);
+    complete_step(folder, spec, monotonic_seconds() - start,
+                  {{"summary", fmt::format("{} pieces", tokenizer.vocab_size())},
+                   {"pieces", tokenizer.vocab_size()}});
+  };
+  return step;
+}
+
+Step base_step(const Context& context) {
+  Step step;
+  step.name = "base";
+  step.folder = base_model_folder(*context);
+  step.needs = {"ingest", "tokenizer"};
+  step.spec = [context] {
+    data::StageSpec spec{.name = "base", .key = {}, .version = 1, .options = {}};
+    spec.options["base"] = config::to_json(context->options.base);
+    spec.options["preset"] = context->options.model.preset();
+    spec.options["language"] = context->options.model.base_language;
+    spec.options["seed"] = context->options.run.seed;
+    spec.options["dtype"] = context->options.model.dtype;
+    spec.options["heldout_share"] = context->options.mix.heldout_share;
+    spec.inputs.push_back(
+        {{"name", "ingest"}, {"sha256", output_digest(context->stage("ingest"), "records")}});
+    spec.inputs.push_back(
+        {{"name", "tokenizer"}, {"sha256", output_digest(context->folder / "tokenizer")}});
+    return finished(std::move(spec));
+  };
+  step.run = [context, folder = step.folder](const data::StageSpec& spec) {
+    const text::Tokenizer tokenizer(tokenizer_file(*context));
+    model::DecoderConfig config = model::preset(context->options.model.preset(), tokenizer.vocab_size());
+    config.bos_id = tokenizer.bos_id();
+    config.eos_id = tokenizer.eos_id();
+    model::Decoder decoder(config);
+    decoder.initialize(static_cast<std::uint64_t>(context->options.run.seed));
+    train_and_save(*context, spec, folder, decoder, base_records(*context), context->options.base);
+  };
+  return step;
+}
+
+Step train_step(const Context& context) {
+  Step step;
+  step.name = "train";
+  step.folder = tuned_model_folder(context->folder);
+  step.needs = {"mix", "tokenizer"};
+  if (!context->options.model.preset().empty()) step.needs.push_back("base");
+  step.spec = [context] {
+    data::StageSpec spec{.name = "train", .key = {}, .version = 1, .options = {}};
+    spec.options["train"] = config::to_json(context->options.train);
+    spec.options["dtype"] = context->options.model.dtype;
+    spec.inputs.push_back({{"name", "mix"}, {"sha256", output_digest(context->stage("mix"), "")}});
+    spec.inputs.push_back(
+        {{"name", "tokenizer"}, {"sha256", output_digest(context->folder / "tokenizer")}});
+    const fs::path base = base_model_folder(*context);
+    if (!fs::is_directory(base)) {
+      throw Error(ExitCode::kMissingInput, "[model] base: " + base.native() + ": no such folder",
+                  "give a Hugging Face directory (config.json, *.safetensors, tokenizer.model), or "
+                  "init:tiny to start from nothing");
+    }
+    for (Json file : context->digests.digests(base)) {
+      file["name"] = "base/" + file["name"].get<std::string>();
+      spec.inputs.push_back(std::move(file));
+    }
+    return finished(std::move(spec));
+  };
+  step.run = [context, folder = step.folder](const data::StageSpec& spec) {
+    model::Decoder decoder = model::load_decoder(base_model_folder(*context));
+    const Split split{.train = data::read_all(context->stage("mix"), "records"),
+                      .heldout = data::read_all(context->stage("mix"), "heldout")};
+    train_and_save(*context, spec, folder, decoder, split, context->options.train);
+  };
+  return step;
+}
+
+}  // namespace nativo::pipeline
