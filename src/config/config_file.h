@@ -15,7 +15,8 @@ namespace nativo::config {
 class ConfigFile {
  public:
   /// Parses `path` (Error kMissingInput, or kConfig with path:line:column on bad TOML) and applies
-  /// `overrides`, each "table.key=value"; the value is TOML if it parses as TOML, else a plain string.
+  /// `overrides`, each "table.key=value"; the value is TOML if it parses as TOML, else a plain
+  /// string.
   ConfigFile(const std::filesystem::path& path, const std::vector<std::string>& overrides);
   /// Without a file: overrides alone (paths are relative to the current folder).
   explicit ConfigFile(const std::vector<std::string>& overrides);
@@ -24,8 +25,9 @@ class ConfigFile {
   ConfigFile& operator=(ConfigFile&&) noexcept;
 
   /// Fills `options`. Throws Error(kConfig) with path:line:column for a wrong type, a value out of
-  /// range or not among the choices, and for every key that no field claimed ("unknown key … did you
-  /// mean …?").
+  /// range or not among the choices, and for every key that no field claimed ("unknown key … did
+  /// you mean …?"). Relative paths, defaults included, become relative to the current folder by way
+  /// of the config file's folder; empty ones and those that begin with "init:" stay as they are.
   template <class Options>
   void read(Options& options) {
     const std::unique_ptr<Visitor> reader = make_reader();
@@ -40,7 +42,8 @@ class ConfigFile {
   std::unique_ptr<State> state_;
 };
 
-/// Writes options as TOML, every field in declaration order (nativo.lock.toml; hash of a stage).
+/// Writes options as TOML (nativo.lock.toml): every field in declaration order, a table's own
+/// fields before its sub-tables. ConfigFile reads the same options back, doubles to the last bit.
 class TomlWriter final : public Visitor {
  public:
   void value(const Field& field, bool& value) override;
@@ -49,17 +52,20 @@ class TomlWriter final : public Visitor {
   void value(const Field& field, std::string& value) override;
   void value(const Field& field, std::vector<std::string>& value) override;
   void path(const Field& field, std::string& value) override;
-  [[nodiscard]] const std::string& text() const { return text_; }
+  [[nodiscard]] std::string text() const;
 
  protected:
   void enter(const Field& table) override;
   void leave() override;
 
  private:
+  struct Section {
+    std::string name;   ///< dotted; "" = the file's own keys
+    std::string lines;  ///< "key = value\n" each
+  };
   void line(const Field& field, std::string_view rendered);
-  std::string text_;
-  std::vector<std::string> tables_;
-  bool header_due_ = false;
+  std::vector<Section> sections_ = {{}};  ///< in the order in which they were entered
+  std::vector<std::size_t> open_ = {0};   ///< the sections we are in, outermost first
 };
 
 /// Options as TOML text. Takes a copy because visiting needs a mutable struct.
