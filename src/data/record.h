@@ -17,15 +17,16 @@ struct Message {
   bool operator==(const Message&) const = default;
 };
 
-/// One row of data. Either `messages` or `text` is filled, never both. Format: docs/formats/record.md.
+/// One row of data. Either `messages` or `text` is filled, never both. Format:
+/// docs/formats/record.md.
 struct Record {
   std::string id;  ///< XXH3-128 of the content (messages or text), 32 hex digits
   std::vector<Message> messages;
   std::string text;
-  std::string lang;     ///< ISO 639-1: "en", "it"
-  std::string task;     ///< what kind of exercise: "qa", "code", ... or ""
-  std::string source;   ///< name of the source in the config
-  std::string licence;  ///< SPDX id or the source's own words
+  std::string lang;              ///< ISO 639-1: "en", "it"
+  std::string task;              ///< what kind of exercise: "qa", "code", ... or ""
+  std::string source;            ///< name of the source in the config
+  std::string licence;           ///< SPDX id or the source's own words
   Json lineage = Json::array();  ///< one object a stage: {"stage": .., what it did, scores}
 };
 

@@ -17,14 +17,16 @@ namespace nativo::data {
 
 /// One [source.NAME] of the config.
 struct SourceOptions {
-  std::string path;     ///< file, or folder of .txt/.md/.jsonl/.json (also .gz/.zst), read in name order
+  std::string
+      path;  ///< file, or folder of .txt/.md/.jsonl/.json (also .gz/.zst), read in name order
   std::string lang;     ///< ISO 639-1, required
   std::string licence;  ///< required
   std::string shape = "auto";
-  std::string task;       ///< overrides the rows' own
-  std::string text_key;   ///< for shape "text": which key holds it ("" = text, then content, body)
-  std::int64_t limit = 0; ///< at most this many rows; 0 = all
-  double weight = 1.0;    ///< how often the mix takes a record of this source: 0.5 = every other, 2 = twice
+  std::string task;        ///< overrides the rows' own
+  std::string text_key;    ///< for shape "text": which key holds it ("" = text, then content, body)
+  std::int64_t limit = 0;  ///< at most this many rows; 0 = all
+  double weight =
+      1.0;  ///< how often the mix takes a record of this source: 0.5 = every other, 2 = twice
   void visit(config::Visitor& v);
 };
 
@@ -36,7 +38,15 @@ struct IngestOptions {
 };
 
 /// The shapes of rows that are recognised.
-enum class Shape { kMessages, kAlpaca, kQuestionAnswer, kPromptCompletion, kShareGpt, kOasstTree, kText };
+enum class Shape {
+  kMessages,
+  kAlpaca,
+  kQuestionAnswer,
+  kPromptCompletion,
+  kShareGpt,
+  kOasstTree,
+  kText
+};
 
 /// Records of one row (a tree gives one a path), or why it has none. Records carry role-checked
 /// messages or text; source, lang and licence are filled by the caller.
@@ -47,8 +57,8 @@ using RowResult = Result<std::vector<Record>>;
                                        std::string_view text_key);
 
 /// Reads all sources into stages/ingest. Rejects: broken_json, invalid_utf8, unknown_shape,
-/// empty_content, bad_roles, bad_record. Throws Error(kMissingInput) for a missing path, Error(kData)
-/// for a truncated archive, an empty source, or too many broken rows.
+/// empty_content, bad_roles, bad_record. Throws Error(kMissingInput) for a missing path,
+/// Error(kData) for a truncated archive, an empty source, or too many broken rows.
 Manifest ingest(const fs::path& folder, const StageSpec& spec,
                 const std::map<std::string, SourceOptions>& sources, const IngestOptions& options,
                 io::Disk& disk = io::posix_disk());

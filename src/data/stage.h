@@ -1,6 +1,6 @@
-// The rules that every stage obeys: records in, records + rejects + manifest out; rows in = rows out +
-// rejects; nothing under its final name before it is whole; finished blocks survive an interruption.
-// Layout on disk: docs/formats/stage.md.
+// The rules that every stage obeys: records in, records + rejects + manifest out; rows in = rows
+// out + rejects; nothing under its final name before it is whole; finished blocks survive an
+// interruption. Layout on disk: docs/formats/stage.md.
 #pragma once
 
 #include <cstdint>
@@ -34,9 +34,9 @@ using Histogram = std::map<std::int64_t, std::uint64_t>;  ///< lower edge of the
 /// What a stage did; stages/NAME/manifest.json. Written last: a stage without it did not happen.
 struct Manifest {
   std::string stage;
-  std::string key;          ///< hash of inputs, options and code version
-  std::int64_t version = 1; ///< of the stage's code: raised when the same input gives other output
-  Json options;             ///< resolved options, as they were hashed
+  std::string key;           ///< hash of inputs, options and code version
+  std::int64_t version = 1;  ///< of the stage's code: raised when the same input gives other output
+  Json options;              ///< resolved options, as they were hashed
   Json inputs = Json::array();  ///< [{"name", "sha256"}] that the key was made from
   std::uint64_t rows_in = 0;
   std::uint64_t rows_added = 0;  ///< rows made from others (a conversation tree's further paths)
@@ -44,7 +44,7 @@ struct Manifest {
   std::map<std::string, std::uint64_t> outputs;  ///< rows by output name: "records", "heldout"
   std::map<std::string, std::uint64_t> rejects;  ///< rows by rule
   std::vector<StageFile> files;
-  Histogram length_histogram;  ///< characters a kept record, in powers of two
+  Histogram length_histogram;    ///< characters a kept record, in powers of two
   Json detail = Json::object();  ///< what else the stage wants remembered (per source counts, ...)
   double seconds = 0.0;
 
@@ -59,8 +59,8 @@ struct Manifest {
 /// `verify`, their digests too (Error(kData) when one differs).
 [[nodiscard]] bool is_complete(const fs::path& stage_folder, std::string_view key, bool verify);
 
-/// Streams the records of one output of a finished stage, verifying each file's digest before the first
-/// row of it is handed out.
+/// Streams the records of one output of a finished stage, verifying each file's digest before the
+/// first row of it is handed out.
 class RecordReader {
  public:
   explicit RecordReader(const fs::path& stage_folder, std::string_view output = "records");
@@ -70,8 +70,8 @@ class RecordReader {
   RecordReader(RecordReader&&) noexcept;
   RecordReader& operator=(RecordReader&&) noexcept;
 
-  /// The next record; false at the end. A line that is no record throws Error(kData) with file:line:
-  /// stage files are ours and damaged ones are not used.
+  /// The next record; false at the end. A line that is no record throws Error(kData) with
+  /// file:line: stage files are ours and damaged ones are not used.
   bool next(Record& record);
   /// Rows in all files, when known from a manifest; else 0.
   [[nodiscard]] std::uint64_t total() const;
@@ -87,8 +87,8 @@ class RecordReader {
 
 /// What identifies a stage's run.
 struct StageSpec {
-  std::string name;            ///< folder under stages/
-  std::string key;             ///< from stage_key()
+  std::string name;  ///< folder under stages/
+  std::string key;   ///< from stage_key()
   std::int64_t version = 1;
   Json options;
   Json inputs = Json::array();
@@ -97,8 +97,10 @@ struct StageSpec {
 /// SHA-256 over name, code version, options and inputs.
 [[nodiscard]] std::string stage_key(const StageSpec& spec);
 
-/// Writes a stage's output. Files are cut every `rows_per_file` rows. Output goes to
-/// FOLDER.part-KEY/ and is renamed to FOLDER by finish().
+/// Writes a stage's output, one file a block and output: records-00000.jsonl.zst, ... Output goes
+/// to FOLDER.part-KEY/ and is renamed to FOLDER by finish(). A stage that never calls end_block()
+/// has one block and starts anew after a crash. Not thread-safe. Errors of the disk pass through;
+/// the part folder stays and a later writer with the same key continues it.
 class StageWriter {
  public:
   /// `folder` = RUN/stages/NAME. An unfinished attempt with the same key is continued (its blocks
@@ -114,11 +116,16 @@ class StageWriter {
   void keep(const Record& record, std::string_view output = "records");
   void reject(const Reject& reject);
 
-  /// Ends block `index` (0, 1, ...): its files and counts are on disk and survive a crash.
+  /// Ends block `index` (in order, the first being the first that is not done): its files and
+  /// counts are on disk and survive a crash.
   void end_block(std::uint64_t index);
   /// True when an earlier attempt ended this block; its rows are then counted, not processed again.
+  /// Done blocks are a prefix: 0, 1, ... k-1, each with whole files.
   [[nodiscard]] bool block_done(std::uint64_t index) const;
+  /// Rows that a done block took from the input: what to skip of it.
+  [[nodiscard]] std::uint64_t block_rows_in(std::uint64_t index) const;
 
+  /// Goes into the manifest as it is; not saved by end_block().
   Json& detail();
 
   /// Checks rows in + added = rows out + rejects (a violation is Error(kInternal) and commits

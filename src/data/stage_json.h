@@ -1,0 +1,25 @@
+// Inside of stages: a block's counts and files, and how they lie on disk. Not for other folders.
+#pragma once
+
+#include "data/stage.h"
+
+namespace nativo::data {
+
+/// What one block did; FOLDER.part-KEY/block-00000.json. Its presence means its files are whole.
+struct Block {
+  std::uint64_t rows_in = 0;
+  std::uint64_t rows_added = 0;
+  std::map<std::string, std::uint64_t> outputs;
+  std::map<std::string, std::uint64_t> rejects;
+  Histogram lengths;
+  std::vector<StageFile> files;
+};
+
+[[nodiscard]] Json to_json(const Block& block);
+/// Throws Error(kData) naming file and key.
+[[nodiscard]] Block read_block(const fs::path& path);
+
+/// Throws Error(kData) unless the file has this SHA-256.
+void check_digest(const fs::path& path, std::string_view sha256);
+
+}  // namespace nativo::data
