@@ -1,0 +1,126 @@
+// How fast a training step of the tiny preset is: seconds, tokens/s, GFLOP/s, and decoding speed.
+// Usage: decoder_step [rows] [length] [steps] [threads]. Not a test: it checks nothing.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "model/decode_session.h"
+#include "model/decoder.h"
+#include "ops/adamw.h"
+
+namespace {
+
+using nativo::model::Batch;
+
+Batch random_batch(std::int64_t rows, std::int64_t length, std::int64_t vocab_size) {
+  nativo::Rng rng(7);
+  Batch batch;
+  batch.rows = rows;
+  batch.length = length;
+  for (std::int64_t i = 0; i < rows * length; ++i) {
+    const auto bound = static_cast<std::uint64_t>(vocab_size);
+    batch.tokens.push_back(static_cast<std::int32_t>(rng.below(bound)));
+    batch.targets.push_back(static_cast<std::int32_t>(rng.below(bound)));
+    batch.positions.push_back(static_cast<std::int32_t>(i % length));
+    batch.documents.push_back(0);
+  }
+  return batch;
+}
+
+/// Products and attention, forward and backward (a multiply-add counts as two); nothing recomputed.
+double step_flops(const nativo::model::DecoderConfig& config, std::int64_t rows,
+                  std::int64_t length) {
+  const auto tokens = static_cast<double>(rows * length);
+  const double weights =
+      static_cast<double>(config.parameter_count() - config.vocab_size * config.hidden_size);
+  double keys = 0.0;
+  const std::int64_t window = config.sliding_window.value_or(length);
+  for (std::int64_t t = 0; t < length; ++t) keys += static_cast<double>(std::min(t + 1, window));
+  const double attention =
+      12.0 * keys * static_cast<double>(rows * config.layers * config.heads * config.head_dim);
+  return 6.0 * weights * tokens + attention;
+}
+
+template <class Body>
+double best_seconds(int repeats, const Body& body) {
+  double best = 1e9;
+  for (int i = 0; i < repeats; ++i) {
+    const double start = nativo::monotonic_seconds();
+    body();
+    best = std::min(best, nativo::monotonic_seconds() - start);
+  }
+  return best;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto argument = [&](int index, std::int64_t otherwise) {
+    return argc > index ? std::strtoll(argv[index], nullptr, 10) : otherwise;
+  };
+  const std::int64_t rows = argument(1, 4);
+  const std::int64_t length = argument(2, 512);
+  const auto steps = static_cast<int>(argument(3, 10));
+  nativo::set_thread_count(static_cast<int>(argument(4, 0)));
+  const auto config = nativo::model::preset("tiny", 4096);
+  nativo::model::Decoder decoder(config);
+  decoder.initialize(1);
+  decoder.enable_gradients();
+  const Batch batch = random_batch(rows, length, config.vocab_size);
+  const double flops = step_flops(config, rows, length);
+  const auto tokens = static_cast<double>(rows * length);
+  static_cast<void>(decoder.forward_backward(batch, 1.0F));
+
+  // An FMA unit's peak is not known portably; the best product of this machine stands in for it
+  // when given by NATIVO_PEAK_GFLOPS.
+  const char* peak_text = std::getenv("NATIVO_PEAK_GFLOPS");
+  const double peak = peak_text != nullptr ? std::strtod(peak_text, nullptr) : 0.0;
+  const auto show = [&](const char* name, double seconds, double work) {
+    fmt::print("{:18} {:8.1f} ms {:9.0f} tokens/s {:7.1f} GFLOP/s", name, 1e3 * seconds,
+               tokens / seconds, work / seconds / 1e9);
+    if (peak > 0.0) fmt::print(" {:5.1f} % of peak", work / seconds / 1e7 / peak);
+    fmt::print("\n");
+  };
+  fmt::print("tiny, {} parameters, {} x {}, {} threads\n", config.parameter_count(), rows, length,
+             nativo::thread_count());
+  show("forward", best_seconds(steps, [&] { static_cast<void>(decoder.forward(batch)); }),
+       flops / 3.0);
+  show("forward+backward",
+       best_seconds(steps,
+                    [&] { static_cast<void>(decoder.forward_backward(batch, 1.0F / 2048.0F)); }),
+       flops);
+  std::vector<std::vector<float>> first;
+  std::vector<std::vector<float>> second;
+  for (const auto& parameter : decoder.parameters()) {
+    first.emplace_back(parameter.value.size());
+    second.emplace_back(parameter.value.size());
+  }
+  nativo::ops::AdamW options;
+  const double update = best_seconds(steps, [&] {
+    for (std::size_t i = 0; i < first.size(); ++i) {
+      const auto& parameter = decoder.parameters()[i];
+      nativo::ops::adamw(options, parameter.value, parameter.gradient, first[i], second[i]);
+    }
+  });
+  fmt::print("{:18} {:8.1f} ms\n", "adamw", 1e3 * update);
+
+  nativo::model::DecodeSession session(decoder, 1024);
+  const std::vector<std::int32_t> prompt(512, 5);
+  const double prefill = best_seconds(3, [&] {
+    session.truncate(0);
+    static_cast<void>(session.append(prompt));
+  });
+  const double decode = best_seconds(3, [&] {
+    session.truncate(512);
+    for (int i = 0; i < 128; ++i) static_cast<void>(session.append(std::vector<std::int32_t>{7}));
+  });
+  fmt::print("prefill {:.0f} tokens/s, decoding {:.0f} tokens/s\n", 512.0 / prefill,
+             128.0 / decode);
+  return 0;
+}

@@ -1,0 +1,246 @@
+// The whole model: parameters, embedding, layers, classifier. See the header.
+#include "model/decoder.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "model/decoder_batch.h"
+#include "model/decoder_block.h"
+#include "model/decoder_state.h"
+#include "ops/cross_entropy.h"
+#include "ops/elementwise.h"
+#include "ops/embedding.h"
+#include "ops/gemm.h"
+#include "ops/rmsnorm.h"
+
+namespace nativo::model {
+namespace {
+
+/// The names and shapes of all parameters, in the order of model_tensors.
+std::vector<Parameter> list_parameters(const DecoderConfig& config, float* memory) {
+  std::vector<Parameter> list;
+  float* next = memory;
+  const auto add = [&](std::string name, std::vector<std::int64_t> shape) {
+    std::int64_t elements = 1;
+    for (const std::int64_t size : shape) elements *= size;
+    const bool decays = shape.size() > 1;
+    list.push_back({std::move(name),
+                    std::move(shape),
+                    {next, static_cast<std::size_t>(elements)},
+                    {},
+                    decays});
+    next += elements;
+  };
+  const std::int64_t width = config.hidden_size;
+  const std::int64_t q_width = config.heads * config.head_dim;
+  const std::int64_t kv_width = config.kv_heads * config.head_dim;
+  add("model.embed_tokens.weight", {config.vocab_size, width});
+  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+    const std::string prefix = fmt::format("model.layers.{}.", layer);
+    add(prefix + "input_layernorm.weight", {width});
+    add(prefix + "self_attn.q_proj.weight", {q_width, width});
+    add(prefix + "self_attn.k_proj.weight", {kv_width, width});
+    add(prefix + "self_attn.v_proj.weight", {kv_width, width});
+    add(prefix + "self_attn.o_proj.weight", {width, q_width});
+    add(prefix + "post_attention_layernorm.weight", {width});
+    add(prefix + "mlp.gate_proj.weight", {config.intermediate_size, width});
+    add(prefix + "mlp.up_proj.weight", {config.intermediate_size, width});
+    add(prefix + "mlp.down_proj.weight", {width, config.intermediate_size});
+  }
+  add("model.norm.weight", {width});
+  if (!config.tie_embeddings) add("lm_head.weight", {config.vocab_size, width});
+  return list;
+}
+
+tensor::ArenaPlan plan_parameters(const DecoderConfig& config, const char* purpose) {
+  tensor::ArenaPlan plan;
+  static_cast<void>(plan.add<float>(purpose, {config.parameter_count()}));
+  return plan;
+}
+
+float* start_of(const tensor::Arena& arena, const DecoderConfig& config) {
+  return arena.view<float>({0, {config.parameter_count()}, sizeof(float)}).data();
+}
+
+/// Embedding and layers; the last layer's output is work.output.
+Workspace run_layers(DecoderCore& state, const Batch& batch, const PreparedBatch& prepared,
+                     const BlockContext& context, Pass pass) {
+  Workspace work =
+      make_workspace(state.config, batch.rows, batch.length, pass, state.activation_memory);
+  ops::embedding_forward(state.parameters.embedding, batch.tokens, work.layers.front().input);
+  for (std::size_t layer = 0; layer < work.layers.size(); ++layer) {
+    const bool last = layer + 1 == work.layers.size();
+    block_forward(context, state.parameters.layers[layer], work.layers[layer], work,
+                  last ? work.output : work.layers[layer + 1].input);
+  }
+  // Only rows with a target go through the head.
+  const auto rows = static_cast<std::int64_t>(prepared.target_row.size());
+  work.gathered = work.gathered.rows(0, rows);
+  work.gathered_norm = work.gathered_norm.rows(0, rows);
+  work.gathered_rstd = work.gathered_rstd.rows(0, rows);
+  ops::gather_rows(work.output, prepared.target_row, work.gathered);
+  ops::rmsnorm_forward(work.gathered, state.parameters.final_norm,
+                       static_cast<float>(state.config.rms_norm_eps), work.gathered_norm,
+                       work.gathered_rstd);
+  return work;
+}
+
+/// Calls body(first, count, logits) for each chunk of rows with a target.
+template <class Body>
+void for_logits(const DecoderCore& state, const Workspace& work, const Body& body) {
+  const std::int64_t rows = work.gathered.size(0);
+  const std::int64_t chunk = work.logits.size(0);
+  for (std::int64_t first = 0; first < rows; first += chunk) {
+    const std::int64_t count = std::min(chunk, rows - first);
+    const tensor::View<float> logits = work.logits.rows(0, count);
+    ops::linear_forward(work.gathered_norm.rows(first, count), state.parameters.head, logits);
+    body(first, count, logits);
+  }
+}
+
+LossSum sum_losses(std::span<const double> log_prob) {
+  LossSum sum;
+  for (const double value : log_prob) sum.loss -= value;
+  sum.targets = static_cast<std::int64_t>(log_prob.size());
+  return sum;
+}
+
+}  // namespace
+
+Decoder::Decoder(const DecoderConfig& config) : state_(std::make_unique<State>()) {
+  state_->config = config;
+  state_->parameter_memory.reserve(plan_parameters(config, "parameters"), "the parameters");
+  state_->parameter_memory.zero();
+  float* memory = start_of(state_->parameter_memory, config);
+  state_->parameters = model_tensors(config, memory);
+  state_->list = list_parameters(config, memory);
+}
+
+Decoder::~Decoder() = default;
+Decoder::Decoder(Decoder&&) noexcept = default;
+Decoder& Decoder::operator=(Decoder&&) noexcept = default;
+
+const DecoderConfig& Decoder::config() const { return state_->config; }
+
+std::span<Parameter> Decoder::parameters() { return state_->list; }
+
+std::span<const Parameter> Decoder::parameters() const { return state_->list; }
+
+void Decoder::initialize(std::uint64_t seed) {
+  const double residual = 1.0 / std::sqrt(2.0 * static_cast<double>(state_->config.layers));
+  parallel_for(state_->list.size(), [&](std::size_t index) {
+    const Parameter& parameter = state_->list[index];
+    if (!parameter.decays) {
+      std::fill(parameter.value.begin(), parameter.value.end(), 1.0F);
+      return;
+    }
+    const bool output =
+        parameter.name.ends_with("o_proj.weight") || parameter.name.ends_with("down_proj.weight");
+    const double deviation = output ? 0.02 * residual : 0.02;
+    Rng rng(seed, index);
+    for (float& value : parameter.value) value = static_cast<float>(deviation * rng.normal());
+  });
+}
+
+void Decoder::enable_gradients() {
+  if (!state_->gradients.layers.empty()) return;
+  const DecoderConfig& config = state_->config;
+  state_->gradient_memory.reserve(plan_parameters(config, "gradients"), "the gradients");
+  float* memory = start_of(state_->gradient_memory, config);
+  state_->gradients = model_tensors(config, memory);
+  for (Parameter& parameter : state_->list) {
+    parameter.gradient = {memory, parameter.value.size()};
+    memory += parameter.value.size();
+  }
+  zero_gradients();
+}
+
+void Decoder::zero_gradients() { state_->gradient_memory.zero(); }
+
+LossSum Decoder::forward(const Batch& batch) {
+  const PreparedBatch prepared = prepare_batch(state_->config, batch);
+  if (prepared.target_row.empty()) return {};
+  state_->rope.grow(state_->config, prepared.positions);
+  const BlockContext context{state_->config, prepared, batch.positions, state_->rope};
+  const Workspace work = run_layers(*state_, batch, prepared, context, Pass::kForward);
+  std::vector<double> log_prob(prepared.target.size());
+  for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
+    const auto begin = static_cast<std::size_t>(first);
+    const auto size = static_cast<std::size_t>(count);
+    ops::cross_entropy_forward(logits, std::span(prepared.target).subspan(begin, size),
+                               std::span(log_prob).subspan(begin, size), {});
+  });
+  return sum_losses(log_prob);
+}
+
+LossSum Decoder::forward_backward(const Batch& batch, float scale) {
+  NATIVO_CHECK(!state_->gradients.layers.empty(), "forward_backward before enable_gradients");
+  const PreparedBatch prepared = prepare_batch(state_->config, batch);
+  if (prepared.target_row.empty()) return {};
+  state_->rope.grow(state_->config, prepared.positions);
+  const BlockContext context{state_->config, prepared, batch.positions, state_->rope};
+  Workspace work = run_layers(*state_, batch, prepared, context, Pass::kTraining);
+  const ModelTensors& weights = state_->parameters;
+  const ModelTensors& gradients = state_->gradients;
+
+  std::vector<double> log_prob(prepared.target.size());
+  const auto rows = static_cast<std::int64_t>(prepared.target.size());
+  const tensor::View<float> dnormed = work.dgathered.rows(0, rows);
+  for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
+    const auto begin = static_cast<std::size_t>(first);
+    const auto size = static_cast<std::size_t>(count);
+    ops::cross_entropy_forward_backward(logits, std::span(prepared.target).subspan(begin, size),
+                                        scale, std::span(log_prob).subspan(begin, size));
+    ops::linear_backward_input(logits, weights.head, dnormed.rows(first, count),
+                               ops::Write::kOverwrite);
+    ops::linear_backward_weight(logits, work.gathered_norm.rows(first, count), gradients.head);
+  });
+
+  // The norm's gradient lands where the normed rows were: nobody needs those any more.
+  const tensor::View<float> dgathered = work.gathered_norm;
+  std::fill(dgathered.span().begin(), dgathered.span().end(), 0.0F);
+  ops::rmsnorm_backward(dnormed, work.gathered, weights.final_norm, work.gathered_rstd, dgathered,
+                        gradients.final_norm,
+                        work.norm_partial.rows(0, ops::rmsnorm_partial_rows(rows)));
+  ops::scatter_rows(dgathered, prepared.target_row, work.dx);
+  for (std::size_t layer = work.layers.size(); layer-- > 0;) {
+    block_backward(context, weights.layers[layer], gradients.layers[layer], work.layers[layer],
+                   work);
+  }
+  ops::embedding_backward(work.dx, batch.tokens, gradients.embedding);
+  return sum_losses(log_prob);
+}
+
+TokenScores Decoder::score(const Batch& batch) {
+  const PreparedBatch prepared = prepare_batch(state_->config, batch);
+  TokenScores scores;
+  scores.log_prob.assign(batch.tokens.size(), 0.0F);
+  scores.argmax.assign(batch.tokens.size(), -1);
+  if (prepared.target_row.empty()) return scores;
+  state_->rope.grow(state_->config, prepared.positions);
+  const BlockContext context{state_->config, prepared, batch.positions, state_->rope};
+  const Workspace work = run_layers(*state_, batch, prepared, context, Pass::kForward);
+  std::vector<double> log_prob(prepared.target.size());
+  std::vector<std::int32_t> argmax(prepared.target.size());
+  for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
+    const auto begin = static_cast<std::size_t>(first);
+    const auto size = static_cast<std::size_t>(count);
+    ops::cross_entropy_forward(logits, std::span(prepared.target).subspan(begin, size),
+                               std::span(log_prob).subspan(begin, size),
+                               std::span(argmax).subspan(begin, size));
+  });
+  for (std::size_t i = 0; i < prepared.target.size(); ++i) {
+    const auto row = static_cast<std::size_t>(prepared.target_row[i]);
+    scores.log_prob[row] = static_cast<float>(log_prob[i]);
+    scores.argmax[row] = argmax[i];
+  }
+  return scores;
+}
+
+}  // namespace nativo::model

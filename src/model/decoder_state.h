@@ -1,0 +1,103 @@
+// What a Decoder owns: parameters in one block of memory, gradients in another of the same layout,
+// and the activations of the batch at hand. Not for other folders. Rule: q, k, v (and gate, up) lie
+// behind each other, so that one product computes them all.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/decoder.h"
+#include "tensor/arena.h"
+#include "tensor/view.h"
+
+namespace nativo::model {
+
+/// The tensors of one layer, as products use them.
+struct LayerTensors {
+  tensor::View<float> input_norm;  ///< [C]
+  tensor::View<float> qkv;         ///< [(H+2K)D, C]
+  tensor::View<float> output;      ///< [C, HD]
+  tensor::View<float> post_norm;   ///< [C]
+  tensor::View<float> gate_up;     ///< [2F, C]
+  tensor::View<float> down;        ///< [C, F]
+};
+
+/// Parameters or gradients of the whole model.
+struct ModelTensors {
+  tensor::View<float> embedding;  ///< [V, C]
+  std::vector<LayerTensors> layers;
+  tensor::View<float> final_norm;  ///< [C]
+  tensor::View<float> head;        ///< [V, C]; the embedding itself when tied
+};
+
+/// Views into `memory`, which holds parameter_count() floats in the order of Decoder::parameters().
+[[nodiscard]] ModelTensors model_tensors(const DecoderConfig& config, float* memory);
+
+/// What the backward pass needs of one layer; the rest is computed again.
+struct LayerActivations {
+  tensor::View<float> input;      ///< [N,C]
+  tensor::View<float> rstd1;      ///< [N]
+  tensor::View<float> qkv;        ///< [N,(H+2K)D], after RoPE
+  tensor::View<float> attention;  ///< [N,HD]
+  tensor::View<float> lse;        ///< [N,H]
+  tensor::View<float> middle;     ///< [N,C], after attention
+  tensor::View<float> rstd2;      ///< [N]
+  tensor::View<float> gate_up;    ///< [N,2F]
+};
+
+enum class Pass { kForward, kTraining };
+
+/// All memory of one pass over N = B*T tokens, from one arena.
+struct Workspace {
+  std::vector<LayerActivations> layers;  ///< all the same memory in a forward pass
+  tensor::View<float> output;            ///< [N,C], of the last layer
+  tensor::View<float> normed;            ///< [N,C]
+  tensor::View<float> delta;             ///< [N,C]
+  tensor::View<float> act;               ///< [N,F]
+  tensor::View<float> attention_scratch;
+  tensor::View<float> gathered;       ///< [N,C], rows with a target
+  tensor::View<float> gathered_norm;  ///< [N,C]
+  tensor::View<float> gathered_rstd;  ///< [N]
+  tensor::View<float> logits;         ///< [chunk,V]
+  // Training only.
+  tensor::View<float> dx;          ///< [N,C]
+  tensor::View<float> dattention;  ///< [N,HD]
+  tensor::View<float> dqkv;        ///< [N,(H+2K)D]
+  tensor::View<float> dgathered;   ///< [N,C]
+  tensor::View<float> norm_partial;
+};
+
+/// Rows of logits held at a time: some 16 MiB of them, at least 64 and at most `rows`.
+[[nodiscard]] std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows);
+
+/// Reserves and lays out a workspace; reuses the arena's memory when it is large enough.
+[[nodiscard]] Workspace make_workspace(const DecoderConfig& config, std::int64_t rows,
+                                       std::int64_t length, Pass pass, tensor::Arena& arena);
+
+/// cos and sin by position.
+struct RopeTable {
+  std::int64_t positions = 0;
+  std::vector<float> cosine;  ///< [P, D/2]
+  std::vector<float> sine;
+
+  /// Makes room for positions 0..count-1.
+  void grow(const DecoderConfig& config, std::int64_t count);
+  [[nodiscard]] tensor::View<const float> cosine_view() const;
+  [[nodiscard]] tensor::View<const float> sine_view() const;
+};
+
+/// All that a decoder is; helpers take it, as Decoder::State is private.
+struct DecoderCore {
+  DecoderConfig config;
+  tensor::Arena parameter_memory;
+  tensor::Arena gradient_memory;
+  ModelTensors parameters;
+  ModelTensors gradients;  ///< without layers until enable_gradients()
+  std::vector<Parameter> list;
+  tensor::Arena activation_memory;
+  RopeTable rope;
+};
+
+struct Decoder::State : DecoderCore {};
+
+}  // namespace nativo::model

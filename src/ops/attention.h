@@ -1,0 +1,52 @@
+// Causal grouped-query attention over packed documents, with an optional sliding window.
+// out = softmax(q k^T / sqrt(D)) v over the keys a query may see; memory grows with T, not T^2.
+// Source: Dao et al., arXiv:2205.14135 (blocks, running maximum), Ainslie et al., arXiv:2305.13245
+// (groups). Not here: RoPE (ops/rope.h). Rule: which keys are visible is one number a token,
+// first_key.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "tensor/view.h"
+
+namespace nativo::ops {
+
+/// Query head h reads key/value head h / (heads / kv_heads).
+struct AttentionShape {
+  std::int64_t rows = 0;      ///< B
+  std::int64_t length = 0;    ///< T
+  std::int64_t heads = 0;     ///< H, a multiple of K
+  std::int64_t kv_heads = 0;  ///< K
+  std::int64_t head_dim = 0;  ///< D
+};
+
+/// Floats of scratch that attention_forward and attention_backward need.
+[[nodiscard]] std::int64_t attention_workspace(const AttentionShape& shape);
+
+/// qkv[B*T,(H+2K)D] holds q, k, v of a token side by side, after RoPE. Token t of a row sees the
+/// keys [first_key[t], t] of the same row; first_key[t] > t means none, and gives zeros. Overwrites
+/// out[B*T,H*D] and lse[B*T,H], the log of the softmax's sum, for the backward pass.
+void attention_forward(const AttentionShape& shape, tensor::View<const float> qkv,
+                       std::span<const std::int32_t> first_key, tensor::View<float> out,
+                       tensor::View<float> lse, tensor::View<float> workspace);
+
+/// Overwrites dqkv[B*T,(H+2K)D], the gradient of qkv for dout[B*T,H*D].
+void attention_backward(const AttentionShape& shape, tensor::View<const float> qkv,
+                        std::span<const std::int32_t> first_key, tensor::View<const float> out,
+                        tensor::View<const float> dout, tensor::View<const float> lse,
+                        tensor::View<float> dqkv, tensor::View<float> workspace);
+
+/// Distance between the rows of a transposed key cache of `capacity` tokens: not a power of two, so
+/// that its rows do not fight for the same lines of the L1 cache.
+[[nodiscard]] std::int64_t key_cache_stride(std::int64_t capacity);
+
+/// Attention of M new tokens over a cache that already holds them: query i is at position past + i.
+/// q[M,W] has its heads in columns [0, H*D); keys[K,D,S] is transposed, S =
+/// key_cache_stride(capacity); values[K,capacity,D]; first_key[M] as above. Overwrites out[M,H*D].
+void attention_cached(std::int64_t heads, tensor::View<const float> q,
+                      tensor::View<const float> keys, tensor::View<const float> values,
+                      std::int64_t past, std::span<const std::int32_t> first_key,
+                      tensor::View<float> out);
+
+}  // namespace nativo::ops

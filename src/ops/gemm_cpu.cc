@@ -1,0 +1,93 @@
+// oneDNN's sgemm, one tile a thread, and a matrix-vector product for decoding.
+#include "ops/gemm_cpu.h"
+
+#include <dnnl.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "ops/simd_targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/gemm_cpu.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace nativo::ops::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// Rows [begin, end) of y = weight x. Four accumulators hide the latency of the addition.
+void gemv_rows(const float* weight, const float* x, std::int64_t inputs, std::int64_t begin,
+               std::int64_t end, float* y) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t row = begin; row < end; ++row) {
+    const float* w = weight + row * inputs;
+    auto sum0 = hn::Zero(d);
+    auto sum1 = hn::Zero(d);
+    auto sum2 = hn::Zero(d);
+    auto sum3 = hn::Zero(d);
+    std::int64_t i = 0;
+    for (; i + 4 * lanes <= inputs; i += 4 * lanes) {
+      sum0 = hn::MulAdd(hn::LoadU(d, w + i), hn::LoadU(d, x + i), sum0);
+      sum1 = hn::MulAdd(hn::LoadU(d, w + i + lanes), hn::LoadU(d, x + i + lanes), sum1);
+      sum2 = hn::MulAdd(hn::LoadU(d, w + i + 2 * lanes), hn::LoadU(d, x + i + 2 * lanes), sum2);
+      sum3 = hn::MulAdd(hn::LoadU(d, w + i + 3 * lanes), hn::LoadU(d, x + i + 3 * lanes), sum3);
+    }
+    for (; i + lanes <= inputs; i += lanes) {
+      sum0 = hn::MulAdd(hn::LoadU(d, w + i), hn::LoadU(d, x + i), sum0);
+    }
+    float total = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3))));
+    for (; i < inputs; ++i) total += w[i] * x[i];
+    y[row] = total;
+  }
+}
+
+}  // namespace nativo::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace nativo::ops {
+namespace {
+HWY_EXPORT(gemv_rows);
+}  // namespace
+
+namespace cpu {
+
+void gemm_tiled(const Gemm& gemm, std::int64_t tile_m, std::int64_t tile_n) {
+  if (gemm.m == 0 || gemm.n == 0) return;
+  const std::int64_t columns = (gemm.n + tile_n - 1) / tile_n;
+  const std::int64_t tiles = (gemm.m + tile_m - 1) / tile_m * columns;
+  // Inside a parallel region oneDNN computes on the calling thread alone.
+  parallel_for(static_cast<std::size_t>(tiles), [&](std::size_t tile) {
+    const std::int64_t i = static_cast<std::int64_t>(tile) / columns * tile_m;
+    const std::int64_t j = static_cast<std::int64_t>(tile) % columns * tile_n;
+    const float* a = gemm.a + (gemm.transpose_a == 'N' ? i * gemm.lda : i);
+    const float* b = gemm.b + (gemm.transpose_b == 'N' ? j : j * gemm.ldb);
+    const dnnl_status_t status =
+        dnnl_sgemm(gemm.transpose_a, gemm.transpose_b, std::min(tile_m, gemm.m - i),
+                   std::min(tile_n, gemm.n - j), gemm.k, 1.0F, a, gemm.lda, b, gemm.ldb, gemm.beta,
+                   gemm.c + i * gemm.ldc + j, gemm.ldc);
+    if (status == dnnl_out_of_memory) {
+      throw Error(ExitCode::kTryAgain, "not enough memory for a matrix product");
+    }
+    NATIVO_CHECK(status == dnnl_success, "oneDNN refused a matrix product");
+  });
+}
+
+void gemv(const float* weight, const float* x, std::int64_t outputs, std::int64_t inputs,
+          float* y) {
+  // Some 64 KiB of weights an item: enough to be worth handing out.
+  const std::int64_t rows = std::clamp<std::int64_t>(16384 / std::max<std::int64_t>(inputs, 1), 1,
+                                                     std::max<std::int64_t>(outputs, 1));
+  parallel_for(static_cast<std::size_t>((outputs + rows - 1) / rows), [&](std::size_t item) {
+    const std::int64_t begin = static_cast<std::int64_t>(item) * rows;
+    HWY_DYNAMIC_DISPATCH(gemv_rows)(weight, x, inputs, begin, std::min(begin + rows, outputs), y);
+  });
+}
+
+}  // namespace cpu
+}  // namespace nativo::ops
+#endif  // HWY_ONCE

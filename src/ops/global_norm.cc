@@ -1,0 +1,35 @@
+// Sum of squares in f64; bound by memory, so the compiler's vectors are enough.
+#include "ops/global_norm.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <vector>
+
+#include "base/parallel.h"
+
+namespace nativo::ops {
+
+double sum_of_squares(std::span<const float> x) {
+  constexpr std::size_t kPiece = 16384;
+  constexpr std::size_t kLanes = 8;
+  std::vector<double> pieces((x.size() + kPiece - 1) / kPiece, 0.0);
+  parallel_for(pieces.size(), [&](std::size_t piece) {
+    const std::size_t begin = piece * kPiece;
+    const std::size_t end = std::min(begin + kPiece, x.size());
+    std::array<double, kLanes> sums{};
+    std::size_t i = begin;
+    for (; i + kLanes <= end; i += kLanes) {
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        sums[lane] += static_cast<double>(x[i + lane]) * static_cast<double>(x[i + lane]);
+      }
+    }
+    for (; i < end; ++i) sums[0] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    for (const double sum : sums) pieces[piece] += sum;
+  });
+  double total = 0.0;
+  for (const double piece : pieces) total += piece;
+  return total;
+}
+
+}  // namespace nativo::ops

@@ -1,0 +1,27 @@
+// Root-mean-square normalisation over the last dimension, as in Mistral and Llama.
+// y = x * rstd * weight, rstd = 1 / sqrt(mean(x^2) + eps). Source: Zhang & Sennrich,
+// arXiv:1910.07467. Rule: nothing here but the norm; residual sums are ops/elementwise.h's.
+#pragma once
+
+#include "tensor/view.h"
+
+namespace nativo::ops {
+
+/// x[N,C], weight[C] -> y[N,C], rstd[N] (both overwritten). y may not alias x.
+void rmsnorm_forward(tensor::View<const float> x, tensor::View<const float> weight, float eps,
+                     tensor::View<float> y, tensor::View<float> rstd);
+
+/// y[N,C] again from x and the saved rstd[N]: the same bits as rmsnorm_forward gave.
+void rmsnorm_apply(tensor::View<const float> x, tensor::View<const float> weight,
+                   tensor::View<const float> rstd, tensor::View<float> y);
+
+/// Rows of the `partial` workspace that rmsnorm_backward needs for N rows.
+[[nodiscard]] std::int64_t rmsnorm_partial_rows(std::int64_t rows);
+
+/// dx[N,C] += and dweight[C] += for dy[N,C]. `partial` [rmsnorm_partial_rows(N), C] is scratch.
+void rmsnorm_backward(tensor::View<const float> dy, tensor::View<const float> x,
+                      tensor::View<const float> weight, tensor::View<const float> rstd,
+                      tensor::View<float> dx, tensor::View<float> dweight,
+                      tensor::View<float> partial);
+
+}  // namespace nativo::ops

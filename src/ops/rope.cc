@@ -1,0 +1,38 @@
+// Checks shapes, fills the table, calls the CPU kernel.
+#include "ops/rope.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "ops/rope_cpu.h"
+
+namespace nativo::ops {
+
+void rope_table(double theta, tensor::View<float> cosine, tensor::View<float> sine) {
+  NATIVO_CHECK(cosine.shape().rank() == 2 && cosine.shape() == sine.shape(), "rope: tables differ");
+  const std::int64_t half = cosine.size(1);
+  parallel_for(static_cast<std::size_t>(half), [&](std::size_t item) {
+    const auto i = static_cast<std::int64_t>(item);
+    const double exponent = static_cast<double>(i) / static_cast<double>(half);
+    const auto frequency = static_cast<float>(1.0 / std::pow(theta, exponent));
+    for (std::int64_t position = 0; position < cosine.size(0); ++position) {
+      const double angle = static_cast<float>(position) * frequency;
+      cosine.data()[position * half + i] = static_cast<float>(std::cos(angle));
+      sine.data()[position * half + i] = static_cast<float>(std::sin(angle));
+    }
+  });
+}
+
+void rope(tensor::View<float> x, std::int64_t heads, std::span<const std::int32_t> positions,
+          tensor::View<const float> cosine, tensor::View<const float> sine, Rotation rotation) {
+  NATIVO_CHECK(x.shape().rank() == 2 && static_cast<std::int64_t>(positions.size()) == x.size(0),
+               "rope: positions are not [N]");
+  NATIVO_CHECK(cosine.shape() == sine.shape() && x.size(1) >= heads * 2 * cosine.size(1),
+               "rope: heads do not fit in a row");
+  cpu::rope({x.data(), x.size(1), heads, cosine.size(1), positions.data(), cosine.data(),
+             sine.data(), rotation == Rotation::kForward ? 1.0F : -1.0F},
+            x.size(0));
+}
+
+}  // namespace nativo::ops
