@@ -79,6 +79,31 @@ model::SaveOptions save_options(const RunContext& context, const text::Tokenizer
   return options;
 }
 
+Json training_summary(const model::Decoder& decoder, const train::TrainInput& input,
+                      const train::TrainResult& result) {
+  const std::int64_t parameters = decoder.config().parameter_count();
+  const double speed = result.seconds > 0.0 ? static_cast<double>(result.tokens) / result.seconds : 0.0;
+  std::string text =
+      fmt::format("{:.1f} M parameters, {} steps, loss {:.3f} -> {:.3f}",
+                  static_cast<double>(parameters) * 1e-6, result.steps, result.first_loss, result.loss);
+  Json detail = {{"summary", ""},
+                 {"parameters", parameters},
+                 {"steps", result.steps},
+                 {"examples", input.train.size()},
+                 {"heldout_examples", input.heldout.size()},
+                 {"targets_per_epoch", result.targets},
+                 {"tokens", result.tokens},
+                 {"tokens_per_second", speed},
+                 {"seconds", result.seconds},
+                 {"loss", {{"first", result.first_loss}, {"last", result.loss}}}};
+  if (result.first_eval_loss && result.eval_loss) {
+    text += fmt::format(", held-out {:.3f} -> {:.3f}", *result.first_eval_loss, *result.eval_loss);
+    detail["eval_loss"] = {{"first", *result.first_eval_loss}, {"last", *result.eval_loss}};
+  }
+  detail["summary"] = text + fmt::format(", {:.0f} tokens/s", speed);
+  return detail;
+}
+
 /// Trains `decoder` on the records and leaves the result in `folder` (a Hugging Face directory inside
 /// the training's own folder), completed with a manifest.
 void train_and_save(const RunContext& context, const data::StageSpec& spec, const fs::path& folder,
@@ -91,7 +116,8 @@ void train_and_save(const RunContext& context, const data::StageSpec& spec, cons
                             decoder.config().vocab_size),
                 "set model.tokenizer to the tokenizer that belongs to model.base");
   }
-  train::TrainInput input{
+  const model::SaveOptions save = save_options(context, tokenizer, decoder.config());
+  const train::TrainInput input{
       .decoder = decoder,
       .train = make_examples(split.train, tokenizer, options.train_on),
       .heldout = make_examples(split.heldout, tokenizer, options.train_on),
@@ -99,17 +125,11 @@ void train_and_save(const RunContext& context, const data::StageSpec& spec, cons
       .dir = folder.parent_path(),
       .key = spec.key,
       .label = spec.name,
+      .extra_files = save.extra_files,
   };
   const train::TrainResult result = train::train(input);
-  model::save_decoder(folder, decoder, save_options(context, tokenizer, decoder.config()));
-  const std::string text = fmt::format(
-      "{:.1f} M parameters, {} steps, loss {:.3f} -> {:.3f}, {:.0f} tokens/s",
-      static_cast<double>(decoder.config().parameter_count()) * 1e-6, result.steps, result.first_loss,
-      result.last_loss, result.tokens_per_second);
-  Json detail = {{"summary", text},
-                 {"parameters", decoder.config().parameter_count()},
-                 {"examples", input.train.size()},
-                 {"heldout_examples", input.heldout.size()}};
+  model::save_decoder(folder, decoder, save);
+  const Json detail = training_summary(decoder, input, result);
   io::write_file_atomically(folder.parent_path() / "summary.json", dump_json_pretty(detail));
   complete_step(folder, spec, monotonic_seconds() - start, detail);
 }
