@@ -117,6 +117,7 @@ struct ByteReader::State {
       if (result == Z_STREAM_END) inside = false;
       if (result == Z_MEM_ERROR) throw std::bad_alloc();
       if (result == Z_DATA_ERROR || result == Z_NEED_DICT || result == Z_STREAM_ERROR) {
+        total += bytes;
         damaged(gzip.msg != nullptr ? gzip.msg : "not decodable");
       }
       if (bytes > 0) return produced(bytes);

@@ -29,7 +29,7 @@ std::string describe_holder(const Descriptor& file, const fs::path& path) {
   std::array<char, 512> content{};
   const std::size_t size = read_fully(file, content, path);
   const std::string_view text = trim(std::string_view(content.data(), size));
-  return text.empty() ? "another process" : printable(text.substr(0, text.find('\n')));
+  return text.empty() ? "another process" : printable(replace_all(text, "\n", ", "));
 }
 
 }  // namespace
@@ -40,7 +40,8 @@ struct RunLock::State {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) throw errno_error(errno, "lock", path.native());
       throw Error(ExitCode::kLocked,
-                  fmt::format("{}: in use by {}", folder.native(), describe_holder(file, path)),
+                  fmt::format("{}: the run folder is locked by {}", folder.native(),
+                              describe_holder(file, path)),
                   "wait until that run ends or stop it; one run at a time writes to a run folder");
     }
     const std::string owner =
