@@ -24,6 +24,12 @@ void install_signal_handlers() {
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
+void release_signal_handlers() {
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+  signal_received = 0;
+}
+
 bool interrupted() noexcept { return signal_received != 0; }
 
 void stop_if_interrupted() {

@@ -7,6 +7,10 @@ namespace nativo {
 /// Also ignores SIGPIPE and SIGXFSZ, so that failed writes come back as errors.
 void install_signal_handlers();
 
+/// Gives SIGINT and SIGTERM their default action back and forgets a signal that came: for programs
+/// that outlive Ctrl-C, such as a chat whose answer was stopped.
+void release_signal_handlers();
+
 /// True once a signal came.
 [[nodiscard]] bool interrupted() noexcept;
 
