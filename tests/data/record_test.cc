@@ -62,7 +62,7 @@ TEST(Record, SurvivesALineAndBack) {
 
 TEST(Record, LineIsTheDocumentedOne) {
   Record record = passage("ciao");
-  record.source = "s";
+  record.source = std::string("s");
   EXPECT_EQ(to_line(record), R"({"id":")" + record.id +
                                  R"(","text":"ciao","lang":"it","task":"","source":"s",)"
                                  R"("licence":"","lineage":[]})");
@@ -81,7 +81,7 @@ TEST(Record, InvalidUtf8IsWrittenAsReplacementCharacters) {
 TEST(Record, IdDependsOnContentAlone) {
   Record a = conversation();
   Record b = a;
-  b.source = "altra";
+  b.source = std::string("altra");
   b.lineage.clear();
   EXPECT_EQ(content_id(a), content_id(b));
   b.messages[1].role = "assistant";
@@ -152,7 +152,7 @@ TEST(Reject, HoldsTheRecordAndTheReason) {
 
 TEST(Reject, WithoutARecordHoldsWhereTheRowLies) {
   Reject reject;
-  reject.record.source = "s";
+  reject.record.source = std::string("s");
   reject.reason = {"broken_json", "unclosed"};
   reject.origin = "a.jsonl:7";
   reject.raw = "{\"x\xFF";
