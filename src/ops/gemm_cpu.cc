@@ -58,6 +58,12 @@ namespace cpu {
 
 void gemm_tiled(const Gemm& gemm, std::int64_t tile_m, std::int64_t tile_n) {
   if (gemm.m == 0 || gemm.n == 0) return;
+  if (gemm.k == 0) {  // an empty sum, which oneDNN does not accept
+    for (std::int64_t i = 0; gemm.beta == 0.0F && i < gemm.m; ++i) {
+      std::fill_n(gemm.c + i * gemm.ldc, gemm.n, 0.0F);
+    }
+    return;
+  }
   const std::int64_t columns = (gemm.n + tile_n - 1) / tile_n;
   const std::int64_t tiles = (gemm.m + tile_m - 1) / tile_m * columns;
   // Inside a parallel region oneDNN computes on the calling thread alone.

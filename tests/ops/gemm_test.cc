@@ -1,0 +1,86 @@
+#include "ops/gemm.h"
+
+#include <gtest/gtest.h>
+
+#include "ops/ops_test_tools.h"
+#include "reference/linear.h"
+
+namespace nativo::ops {
+namespace {
+
+struct Sizes {
+  std::size_t rows, outputs, inputs;
+};
+
+/// One row; sizes below, at and beyond a tile.
+const std::vector<Sizes> kSizes{{1, 37, 70}, {1, 8, 200}, {2, 3, 5}, {7, 130, 65}, {300, 131, 97}};
+
+std::int64_t size(std::size_t value) { return static_cast<std::int64_t>(value); }
+
+TEST(Gemm, ForwardAndGradientsAgreeWithTheReference) {
+  for (const auto& [rows, outputs, inputs] : kSizes) {
+    const auto x = normal_numbers(rows * inputs, 1);
+    const auto w = normal_numbers(outputs * inputs, 2);
+    const auto dy = normal_numbers(rows * outputs, 3);
+    const std::vector<float> xf = to_f32(x);
+    const std::vector<float> wf = to_f32(w);
+    const std::vector<float> dyf = to_f32(dy);
+    const Shape in{size(rows), size(inputs)};
+    const Shape out{size(rows), size(outputs)};
+    const Shape weight{size(outputs), size(inputs)};
+
+    std::vector<float> y(rows * outputs, 9.0F);
+    linear_forward(view(xf, in), view(wf, weight), view(y, out));
+    EXPECT_LT(relative_error(y, reference::linear(x, w, rows, outputs, inputs)), kF32);
+
+    auto expected = reference::linear_dx(dy, w, rows, outputs, inputs);
+    std::vector<float> dx(rows * inputs, 9.0F);
+    linear_backward_input(view(dyf, out), view(wf, weight), view(dx, in), Write::kOverwrite);
+    EXPECT_LT(relative_error(dx, expected), kF32);
+    linear_backward_input(view(dyf, out), view(wf, weight), view(dx, in), Write::kAccumulate);
+    for (double& value : expected) value *= 2.0;
+    EXPECT_LT(relative_error(dx, expected), kF32);
+
+    expected = reference::linear_dweight(dy, x, rows, outputs, inputs);
+    std::vector<float> dweight = wf;
+    linear_backward_weight(view(dyf, out), view(xf, in), view(dweight, weight));
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += w[i];
+    EXPECT_LT(relative_error(dweight, expected), kF32);
+  }
+}
+
+TEST(Gemm, TheReferencesGradientsAreTheDifferences) {
+  const auto x = normal_numbers(3 * 5, 1);
+  const auto w = normal_numbers(4 * 5, 2);
+  const auto dy = normal_numbers(3 * 4, 3);
+  const auto by_x = reference::finite_difference(
+      [&](const auto& v) { return reference::dot(dy, reference::linear(v, w, 3, 4, 5)); }, x);
+  const auto by_w = reference::finite_difference(
+      [&](const auto& v) { return reference::dot(dy, reference::linear(x, v, 3, 4, 5)); }, w);
+  EXPECT_LT(relative_error(reference::linear_dx(dy, w, 3, 4, 5), by_x), kDifference);
+  EXPECT_LT(relative_error(reference::linear_dweight(dy, x, 3, 4, 5), by_w), kDifference);
+}
+
+TEST(Gemm, AnyNumberOfThreadsGivesTheSameBits) {
+  // The weight gradient: few outputs, a long sum, where libraries split the sum by threads.
+  const std::vector<float> dy = to_f32(normal_numbers(2048 * 192, 1));
+  const std::vector<float> x = to_f32(normal_numbers(2048 * 192, 2));
+  std::vector<float> expected;
+  on_threads([&](int threads) {
+    std::vector<float> dweight(192 * 192, 0.0F);
+    linear_backward_weight(view(dy, {2048, 192}), view(x, {2048, 192}), view(dweight, {192, 192}));
+    if (threads == 1) expected = dweight;
+    EXPECT_TRUE(dweight == expected) << threads << " threads";
+  });
+}
+
+TEST(Gemm, NoRowsIsNoWork) {
+  std::vector<float> w(12, 1.0F);
+  std::vector<float> dweight(12, 3.0F);
+  linear_backward_weight(View<const float>(nullptr, {0, 4}), View<const float>(nullptr, {0, 3}),
+                         view(dweight, {4, 3}));
+  EXPECT_EQ(dweight, std::vector<float>(12, 3.0F));
+}
+
+}  // namespace
+}  // namespace nativo::ops

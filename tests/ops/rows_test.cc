@@ -1,0 +1,59 @@
+// Embedding, gathering and scattering rows, residual sums.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ops/elementwise.h"
+#include "ops/embedding.h"
+#include "ops/ops_test_tools.h"
+
+namespace nativo::ops {
+namespace {
+
+TEST(Embedding, TakesRowsAndSumsTheirGradients) {
+  const std::vector<float> table = to_f32(normal_numbers(50 * 7, 1));
+  std::vector<std::int32_t> tokens;
+  for (std::int32_t i = 0; i < 300; ++i) tokens.push_back(i * i % 50);
+  std::vector<float> y(300 * 7);
+  embedding_forward(view(table, {50, 7}), tokens, view(y, {300, 7}));
+  const auto dy = normal_numbers(300 * 7, 2);
+  std::vector<double> expected(50 * 7, 1.0);
+  for (std::size_t i = 0; i < 300; ++i) {
+    for (std::size_t c = 0; c < 7; ++c) {
+      const std::size_t at = static_cast<std::size_t>(tokens[i]) * 7 + c;
+      EXPECT_EQ(y[i * 7 + c], table[at]);
+      expected[at] += dy[i * 7 + c];
+    }
+  }
+  std::vector<float> first;
+  on_threads([&](int threads) {
+    std::vector<float> dtable(50 * 7, 1.0F);
+    embedding_backward(view(to_f32(dy), {300, 7}), tokens, view(dtable, {50, 7}));
+    EXPECT_LT(relative_error(dtable, expected), kF32);
+    if (threads == 1) first = dtable;
+    EXPECT_EQ(dtable, first);
+  });
+}
+
+TEST(Rows, ScatterPutsBackWhatGatherTook) {
+  const std::vector<float> from = to_f32(normal_numbers(200 * 3, 1));
+  std::vector<std::int32_t> rows;
+  for (std::int32_t i = 1; i < 200; i += 2) rows.push_back(i);
+  std::vector<float> part(100 * 3);
+  gather_rows(view(from, {200, 3}), rows, view(part, {100, 3}));
+  std::vector<float> back(200 * 3, 5.0F);
+  scatter_rows(view(std::as_const(part), {100, 3}), rows, view(back, {200, 3}));
+  for (std::size_t i = 0; i < back.size(); ++i) {
+    EXPECT_EQ(back[i], i / 3 % 2 == 1 ? from[i] : 0.0F);
+  }
+}
+
+TEST(Add, SumsEveryElement) {
+  std::vector<float> a = to_f32(normal_numbers(40001, 1));
+  const std::vector<float> before = a;
+  const std::vector<float> b = to_f32(normal_numbers(40001, 2));
+  add(view(std::as_const(a), {40001}), view(b, {40001}), view(a, {40001}));
+  for (std::size_t i = 0; i < a.size(); ++i) ASSERT_EQ(a[i], before[i] + b[i]);
+}
+
+}  // namespace
+}  // namespace nativo::ops
