@@ -1,0 +1,145 @@
+// Strong lines are code by themselves; weak ones (blank, indented, closing brackets, comments) only
+// between or right after strong ones.
+#include "text/code_lines.h"
+
+#include <array>
+
+#include "base/strings.h"
+
+namespace nativo::text {
+namespace {
+
+enum class LineKind { kProse, kBlank, kWeak, kStrong };
+
+bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+bool has_any(std::string_view text, std::string_view characters) {
+  return text.find_first_of(characters) != std::string_view::npos;
+}
+
+/// "name = value", "a.b[0] += 1"; prose such as "Total = 5 + 3" starts with a capital.
+bool is_assignment(std::string_view line) {
+  std::size_t i = 0;
+  if (!line.empty() && line[0] == '$') ++i;  // PHP, Perl
+  if (i >= line.size() || !((line[i] >= 'a' && line[i] <= 'z') || line[i] == '_')) return false;
+  while (i < line.size() && (is_word(line[i]) || has_any(line.substr(i, 1), ".[]'\","))) ++i;
+  if (i < line.size() && line[i] == ' ') ++i;
+  if (i < line.size() && has_any(line.substr(i, 1), "+-*/:|")) ++i;
+  return i + 1 < line.size() && line[i] == '=' && line[i + 1] != '=';
+}
+
+/// "print(x)", "client.connect(host, port);"
+bool is_call(std::string_view line) {
+  std::size_t i = 0;
+  while (i < line.size() && (is_word(line[i]) || line[i] == '.' || line[i] == ':')) ++i;
+  if (i < 2 || i >= line.size() || line[i] != '(') return false;
+  return line.back() == ')' || line.ends_with(");");
+}
+
+bool is_statement(std::string_view line) {
+  constexpr std::array<std::string_view, 19> kStarts = {
+      "#include ",       "#!/",        "#define ", "<?php",          "public ",
+      "private ",        "protected ", "const ",   "let ",           "var ",
+      "using namespace", "if (",       "for (",    "while (",        "} else",
+      "else if (",       "elif ",      "std::",    "async function "};
+  for (const std::string_view start : kStarts) {
+    if (line.starts_with(start) &&
+        (start[0] == '#' || start[0] == '<' || start[0] == '}' || has_any(line, "(){}=;:<>"))) {
+      return true;
+    }
+  }
+  const bool header = line.ends_with(":") || line.ends_with("{");
+  if ((line.starts_with("def ") || line.starts_with("function ") || line.starts_with("class ")) &&
+      (header || line.ends_with("}") || line.ends_with(");"))) {
+    return has_any(line, "({") || line.starts_with("class ");
+  }
+  if (line.starts_with("import ") || line.starts_with("from ")) {
+    const bool from = line.starts_with("from ");
+    return !has_any(line, ".!?") || line.ends_with(";")
+               ? (from ? line.find(" import ") != std::string_view::npos
+                       : line.find(' ', 7) == std::string_view::npos ||
+                             line.find(" as ") != std::string_view::npos || has_any(line, ";{'\""))
+               : !line.ends_with(".") && from && line.find(" import ") != std::string_view::npos;
+  }
+  constexpr std::array<std::string_view, 6> kSql = {"SELECT ",      "INSERT INTO ", "CREATE TABLE ",
+                                                    "DELETE FROM ", "ALTER TABLE ", "UPDATE "};
+  for (const std::string_view start : kSql) {
+    if (line.starts_with(start)) return has_any(line, ";(=*_,") || line.ends_with(";");
+  }
+  return false;
+}
+
+LineKind classify(std::string_view raw) {
+  const std::string_view line = trim(raw);
+  if (line.empty()) return LineKind::kBlank;
+  if (line.find_first_not_of("(){}[];,<>") == std::string_view::npos) return LineKind::kWeak;
+  if (is_statement(line) || is_assignment(line) || is_call(line)) return LineKind::kStrong;
+  if (line.ends_with(";") && has_any(line, "(){}=<>[]")) return LineKind::kStrong;
+  if ((line.ends_with("{") || line.ends_with("}")) && has_any(line, "();=")) {
+    return LineKind::kStrong;
+  }
+  if (line.ends_with("):") && is_word(line[0]) && line.find(". ") == std::string_view::npos &&
+      (line.starts_with("if ") || line.starts_with("for ") || line.starts_with("while "))) {
+    return LineKind::kStrong;
+  }
+  if (line.front() == '<' && line.back() == '>' && line.size() > 2 &&
+      (is_word(line[1]) || line[1] == '/' || line[1] == '!')) {
+    return LineKind::kStrong;
+  }
+  const bool indented = raw.starts_with("  ") || raw.starts_with("\t");
+  const bool list = line.size() > 1 && has_any(line.substr(0, 1), "-*+0123456789") &&
+                    (line[1] == ' ' || has_any(line.substr(0, 4), ".)"));
+  if (indented && !list) return LineKind::kWeak;
+  if (line.starts_with("//") || line.starts_with("/*") || line.starts_with("else:") ||
+      line.starts_with("try:") || line.starts_with("except") || line.starts_with("end") ||
+      line.starts_with("@")) {
+    return has_any(line.substr(0, 1), "/@") || line.size() < 24 ? LineKind::kWeak
+                                                                : LineKind::kProse;
+  }
+  return LineKind::kProse;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::size_t, std::size_t>> find_code_lines(std::string_view text) {
+  struct Line {
+    std::size_t begin;
+    std::size_t end;
+    LineKind kind;
+  };
+  std::vector<Line> lines;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    std::size_t end = text.find('\n', begin);
+    if (end == std::string_view::npos) end = text.size();
+    lines.push_back({begin, end, classify(text.substr(begin, end - begin))});
+    begin = end + 1;
+  }
+  std::vector<std::pair<std::size_t, std::size_t>> runs;
+  for (std::size_t i = 0; i < lines.size();) {
+    if (lines[i].kind != LineKind::kStrong) {
+      ++i;
+      continue;
+    }
+    std::size_t last = i;
+    std::size_t blanks = 0;
+    for (std::size_t k = i + 1; k < lines.size(); ++k) {
+      if (lines[k].kind == LineKind::kStrong) {
+        last = k;
+        blanks = 0;
+      } else if (lines[k].kind == LineKind::kBlank) {
+        if (++blanks > 2) break;
+      } else if (lines[k].kind == LineKind::kWeak) {
+        if (blanks == 0) last = k;
+      } else {
+        break;
+      }
+    }
+    runs.emplace_back(lines[i].begin, lines[last].end);
+    i = last + 1;
+  }
+  return runs;
+}
+
+}  // namespace nativo::text
