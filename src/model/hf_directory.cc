@@ -275,8 +275,7 @@ Digests write_decoder_files(const fs::path& folder, const Decoder& decoder,
   }
   Json files = Json::object();
   for (const auto& [name, digest] : digests) files[name] = digest;
-  io::write_file_atomically(folder / kDigestsFile,
-                            dump_json_pretty({{"version", 1}, {"files", files}}), disk);
+  write_text(kDigestsFile, dump_json_pretty({{"version", 1}, {"files", files}}));
   return digests;
 }
 
@@ -290,16 +289,22 @@ void save_decoder(const fs::path& folder, const Decoder& decoder, const SaveOpti
   }
   fs::path temporary = target;
   temporary += ".partial";
+  fs::path replaced = target;
+  replaced += ".replaced";
   disk.remove_all(temporary);
+  disk.remove_all(replaced);
   disk.make_folders(temporary);
   try {
     write_decoder_files(temporary, decoder, options, disk);
+    if (fs::exists(target)) disk.rename(target, replaced);
     io::commit_folder(temporary, target, disk);
   } catch (...) {
     std::error_code ignored;
+    if (!fs::exists(target)) fs::rename(replaced, target, ignored);
     fs::remove_all(temporary, ignored);
     throw;
   }
+  disk.remove_all(replaced);
 }
 
 }  // namespace nativo::model

@@ -31,7 +31,7 @@ struct SaveOptions {
   StorageType type = StorageType::kBf16;
   std::uint64_t max_shard_bytes = std::uint64_t{5} << 30;  ///< a single larger tensor is one shard
   /// Further files, name (without folder) to content: tokenizer.model, generation_config.json ...
-  std::map<std::string, std::string> extra_files;
+  std::map<std::string, std::string> extra_files = {};
 };
 
 /// SHA-256 (hex) by file name.

@@ -1,0 +1,267 @@
+#include "train/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "model/hf_directory.h"
+#include "model/safetensors.h"
+
+namespace nativo::train {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kManifest = "manifest.json";
+constexpr const char* kState = "state.json";
+constexpr const char* kModel = "model.safetensors";
+constexpr const char* kOptimizer = "optimizer.safetensors";
+constexpr std::string_view kPrefix = "step-";
+constexpr std::string_view kLeftover = ".partial";
+constexpr std::uint64_t kSmallFile = std::uint64_t{64} << 20;
+
+std::string shown(const fs::path& path) { return printable(path.string()); }
+
+[[noreturn]] void bad(const fs::path& path, const std::string& reason) {
+  throw Error(ExitCode::kData, fmt::format("{}: {}", shown(path), reason));
+}
+
+// The number in "step-00000100", or -1 for any other name.
+std::int64_t step_in(std::string_view name) {
+  if (!name.starts_with(kPrefix)) return -1;
+  name.remove_prefix(kPrefix.size());
+  std::int64_t step = -1;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), step);
+  if (error != std::errc() || end != name.data() + name.size()) return -1;
+  return step;
+}
+
+Json state_to_json(const TrainState& state, const std::string& key) {
+  Json json = {
+      {"version", 1},           {"step", state.step},       {"key", key},
+      {"tokens", state.tokens}, {"seconds", state.seconds}, {"first_loss", state.first_loss},
+      {"loss", state.loss}};
+  if (state.first_eval_loss) json["first_eval_loss"] = *state.first_eval_loss;
+  if (state.eval_loss) json["eval_loss"] = *state.eval_loss;
+  return json;
+}
+
+// Type errors become Error(kData); they cannot happen to a file whose digest was right.
+TrainState state_from_json(const Json& json, const fs::path& path) {
+  try {
+    if (json.at("version") != 1) bad(path, "not of version 1");
+    TrainState state;
+    state.step = json.at("step").get<std::int64_t>();
+    state.tokens = json.at("tokens").get<std::int64_t>();
+    state.seconds = json.at("seconds").get<double>();
+    state.first_loss = json.at("first_loss").get<double>();
+    state.loss = json.at("loss").get<double>();
+    if (json.contains("first_eval_loss")) {
+      state.first_eval_loss = json["first_eval_loss"].get<double>();
+    }
+    if (json.contains("eval_loss")) state.eval_loss = json["eval_loss"].get<double>();
+    return state;
+  } catch (const Json::exception& error) {
+    bad(path, error.what());
+  }
+}
+
+// Throws Error when a file is missing, or its size or digest differs.
+void verify(const fs::path& folder) {
+  const fs::path path = folder / kManifest;
+  const Json manifest = parse_json(io::read_file(path, kSmallFile), shown(path));
+  if (!manifest.is_object() || !manifest.contains("version") || manifest["version"] != 1 ||
+      !manifest.contains("files") || !manifest["files"].is_object()) {
+    bad(path, "not a manifest of version 1");
+  }
+  const Json& files = manifest["files"];
+  for (const char* name : {kModel, kOptimizer, kState}) {
+    if (!files.contains(name)) bad(path, fmt::format("{} is not listed", name));
+  }
+  for (const auto& [name, entry] : files.items()) {
+    if (name.find('/') != std::string::npos || !entry.is_object() || !entry.contains("bytes") ||
+        !entry.contains("sha256")) {
+      bad(path, fmt::format("\"{}\" is not an entry of a manifest", printable(name)));
+    }
+    const fs::path file = folder / name;
+    std::error_code error;
+    const std::uint64_t bytes = fs::file_size(file, error);
+    if (error) bad(file, "missing");
+    if (entry["bytes"] != bytes) bad(file, "its size is not the manifest's");
+    if (entry["sha256"] != io::file_sha256(file)) bad(file, "its SHA-256 is not the manifest's");
+  }
+}
+
+void read_tensor(const model::SafetensorsFile& file, const std::string& name,
+                 const std::vector<std::int64_t>& shape, std::span<float> values) {
+  const model::TensorEntry* entry = file.find(name);
+  if (entry == nullptr || entry->shape != shape) {
+    bad(file.path(),
+        fmt::format("tensor \"{}\" of shape {} is not in it", name, model::shape_text(shape)));
+  }
+  file.read(*entry, values);
+}
+
+void read_tensors(const fs::path& folder, model::Decoder& decoder, Optimizer& optimizer) {
+  const model::SafetensorsFile weights(folder / kModel);
+  for (model::Parameter& parameter : decoder.parameters()) {
+    read_tensor(weights, parameter.name, parameter.shape, parameter.value);
+  }
+  const model::SafetensorsFile state(folder / kOptimizer);
+  for (Moments& moments : optimizer.moments()) {
+    read_tensor(state, "first." + moments.name, moments.shape, moments.first);
+    read_tensor(state, "second." + moments.name, moments.shape, moments.second);
+  }
+}
+
+std::string write_optimizer(const fs::path& path, const Optimizer& optimizer, io::Disk& disk) {
+  std::vector<model::TensorToWrite> tensors;
+  for (const Moments& moments : optimizer.moments()) {
+    tensors.push_back({"first." + moments.name, moments.shape, moments.first});
+    tensors.push_back({"second." + moments.name, moments.shape, moments.second});
+  }
+  return model::write_safetensors(path, tensors, model::StorageType::kF32, {}, disk);
+}
+
+}  // namespace
+
+std::vector<std::int64_t> list_checkpoints(const fs::path& root) {
+  std::vector<std::int64_t> steps;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root, error)) {
+    const std::int64_t step = step_in(entry.path().filename().string());
+    if (step >= 0) steps.push_back(step);
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+CheckpointStore::CheckpointStore(fs::path train_dir, std::string key, std::int64_t keep,
+                                 io::Disk& disk)
+    : train_dir_(std::move(train_dir)),
+      root_(train_dir_ / "checkpoints"),
+      key_(std::move(key)),
+      keep_(std::max<std::int64_t>(keep, 1)),
+      disk_(disk) {
+  disk_.make_folders(root_);
+  collect_leftovers();
+}
+
+fs::path CheckpointStore::folder(std::int64_t step) const {
+  return root_ / fmt::format("{}{:08}", kPrefix, step);
+}
+
+void CheckpointStore::collect_leftovers() {
+  std::vector<fs::path> leftovers;
+  for (const auto& entry : fs::directory_iterator(root_)) {
+    if (entry.path().filename().string().ends_with(kLeftover)) leftovers.push_back(entry.path());
+  }
+  for (const auto& entry : fs::directory_iterator(train_dir_)) {
+    if (entry.path().filename().string().starts_with("metrics.jsonl.tmp-")) {
+      leftovers.push_back(entry.path());
+    }
+  }
+  for (const fs::path& leftover : leftovers) disk_.remove_all(leftover);
+}
+
+void CheckpointStore::set_aside(const std::string& reason) {
+  const fs::path previous = train_dir_ / "previous";
+  log::info("{}: training starts anew, because {}; the old checkpoints are now in {}",
+            shown(train_dir_), reason, shown(previous));
+  disk_.remove_all(previous);
+  disk_.rename(root_, previous);
+  if (fs::exists(train_dir_ / "metrics.jsonl")) {
+    disk_.rename(train_dir_ / "metrics.jsonl", previous / "metrics.jsonl");
+  }
+  disk_.make_folders(root_);
+  disk_.sync_folder(train_dir_);
+}
+
+std::optional<TrainState> CheckpointStore::load(model::Decoder& decoder, Optimizer& optimizer) {
+  std::vector<std::int64_t> steps = list_checkpoints(root_);
+  std::reverse(steps.begin(), steps.end());
+  for (const std::int64_t step : steps) {
+    const fs::path path = folder(step);
+    try {
+      verify(path);
+    } catch (const Error& error) {
+      log::warn("checkpoint {} is damaged and not used: {}", shown(path), error.what());
+      continue;
+    }
+    const Json json = parse_json(io::read_file(path / kState, kSmallFile), shown(path / kState));
+    const TrainState state = state_from_json(json, path / kState);
+    if (state.step != step) bad(path / kState, "it is of another step than its folder");
+    if (json.value("key", std::string()) != key_) {
+      set_aside("the model, the data or the options changed");
+      return std::nullopt;
+    }
+    read_tensors(path, decoder, optimizer);
+    remove_old(step);  // a kill may have come between the save and this
+    return state;
+  }
+  if (!steps.empty()) {
+    log::warn("{}: no checkpoint is whole; training starts from the beginning", shown(root_));
+  }
+  return std::nullopt;
+}
+
+void CheckpointStore::save(const TrainState& state, const model::Decoder& decoder,
+                           const Optimizer& optimizer,
+                           const std::map<std::string, std::string>& extra_files) {
+  const fs::path target = folder(state.step);
+  fs::path temporary = target;
+  temporary += kLeftover;
+  try {
+    disk_.remove_all(temporary);
+    disk_.make_folders(temporary);
+    model::Digests digests = model::write_decoder_files(temporary, decoder,
+                                                        {.type = model::StorageType::kF32,
+                                                         .max_shard_bytes = UINT64_MAX,
+                                                         .extra_files = extra_files},
+                                                        disk_);
+    digests[kOptimizer] = write_optimizer(temporary / kOptimizer, optimizer, disk_);
+    const std::string text = dump_json_pretty(state_to_json(state, key_));
+    io::write_file_atomically(temporary / kState, text, disk_);
+    digests[kState] = sha256_hex(text);
+    Json files = Json::object();
+    for (const auto& [name, digest] : digests) {
+      files[name] = {{"bytes", fs::file_size(temporary / name)}, {"sha256", digest}};
+    }
+    io::write_file_atomically(temporary / kManifest,
+                              dump_json_pretty({{"version", 1}, {"files", files}}), disk_);
+    io::commit_folder(temporary, target, disk_);
+  } catch (...) {
+    std::error_code ignored;  // gives the space back; what stays is collected at the next start
+    fs::remove_all(temporary, ignored);
+    throw;
+  }
+  // Later steps are damaged ones that were passed over; the run has another future now.
+  for (const std::int64_t step : list_checkpoints(root_)) {
+    if (step > state.step) remove(step);
+  }
+  remove_old(state.step);
+}
+
+void CheckpointStore::remove_old(std::int64_t newest) {
+  std::vector<std::int64_t> steps = list_checkpoints(root_);
+  std::erase_if(steps, [&](std::int64_t step) { return step > newest; });
+  for (std::size_t i = 0; i + static_cast<std::size_t>(keep_) < steps.size(); ++i) remove(steps[i]);
+}
+
+void CheckpointStore::remove(std::int64_t step) {
+  fs::path leftover = folder(step);
+  leftover += kLeftover;
+  disk_.remove_all(leftover);
+  disk_.rename(folder(step),
+               leftover);  // so that a half-removed one is never taken for a whole one
+  disk_.remove_all(leftover);
+}
+
+}  // namespace nativo::train

@@ -1,0 +1,81 @@
+#include "train/options.h"
+
+namespace nativo::train {
+
+void TrainOptions::visit(config::Visitor& visitor) {
+  visitor.value({.name = "epochs", .help = "passes over the data", .min = 1, .max = 1e6}, epochs);
+  visitor.value({.name = "max_steps",
+                 .help = "optimizer steps; 0 = as many as the epochs need",
+                 .min = 0,
+                 .max = 1e9},
+                max_steps);
+  visitor.value({.name = "seq_len",
+                 .help = "tokens a row; longer examples are cut",
+                 .min = 2,
+                 .max = 1 << 20},
+                seq_len);
+  visitor.value({.name = "micro_batch",
+                 .help = "rows computed at once; more need more memory, results stay the same",
+                 .min = 1,
+                 .max = 1 << 20},
+                micro_batch);
+  visitor.value({.name = "batch_tokens",
+                 .help = "tokens an optimizer step, padding included; at least seq_len",
+                 .min = 2,
+                 .max = 1e9},
+                batch_tokens);
+  visitor.value({.name = "lr", .help = "peak learning rate", .min = 0, .max = 1}, lr);
+  visitor.value({.name = "min_lr_ratio",
+                 .help = "learning rate of the last step, as a fraction of lr",
+                 .min = 0,
+                 .max = 1},
+                min_lr_ratio);
+  visitor.value(
+      {.name = "warmup_ratio", .help = "fraction of the steps that warm up", .min = 0, .max = 1},
+      warmup_ratio);
+  visitor.value({.name = "schedule",
+                 .help = "how the learning rate falls after the warm-up",
+                 .choices = {"cosine", "linear", "constant"}},
+                schedule);
+  visitor.value({.name = "weight_decay",
+                 .help = "decoupled decay of the matrices (norm weights never decay)",
+                 .min = 0,
+                 .max = 10},
+                weight_decay);
+  visitor.value(
+      {.name = "beta1", .help = "AdamW: memory of the gradient", .min = 0, .max = 0.999999}, beta1);
+  visitor.value(
+      {.name = "beta2", .help = "AdamW: memory of its square", .min = 0, .max = 0.99999999}, beta2);
+  visitor.value({.name = "eps", .help = "AdamW: floor of the divisor", .min = 1e-30, .max = 1},
+                eps);
+  visitor.value({.name = "clip_norm",
+                 .help = "largest norm of the whole gradient; 0 = no limit",
+                 .min = 0,
+                 .max = 1e9},
+                clip_norm);
+  visitor.value(
+      {.name = "seed", .help = "decides packing and order", .min = 0, .max = 9007199254740992.0},
+      seed);
+  visitor.value({.name = "eval_every",
+                 .help = "steps between losses on the held-out examples; 0 = first and last only",
+                 .min = 0,
+                 .max = 1e9},
+                eval_every);
+  visitor.value({.name = "checkpoint_every",
+                 .help = "steps between checkpoints; 0 = last only",
+                 .min = 0,
+                 .max = 1e9},
+                checkpoint_every);
+  visitor.value({.name = "keep", .help = "checkpoints kept, the newest", .min = 1, .max = 1e6},
+                keep);
+  visitor.value({.name = "train_on",
+                 .help = "which tokens are predicted: the assistant's, or all",
+                 .choices = {"assistant", "all"}},
+                train_on);
+  visitor.value({.name = "save_dtype",
+                 .help = "how the trained weights are stored",
+                 .choices = {"bf16", "f16", "f32"}},
+                save_dtype);
+}
+
+}  // namespace nativo::train

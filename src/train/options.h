@@ -1,0 +1,36 @@
+// What [train] of the pipeline file may say.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "config/visitor.h"
+
+namespace nativo::train {
+
+struct TrainOptions {
+  std::int64_t epochs = 2;
+  std::int64_t max_steps = 0;
+  std::int64_t seq_len = 1024;
+  std::int64_t micro_batch = 2;
+  std::int64_t batch_tokens = 32768;
+  double lr = 1e-5;
+  double min_lr_ratio = 0.1;
+  double warmup_ratio = 0.03;
+  std::string schedule = "cosine";
+  double weight_decay = 0.1;
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double eps = 1e-8;
+  double clip_norm = 1.0;
+  std::int64_t seed = 1;
+  std::int64_t eval_every = 100;
+  std::int64_t checkpoint_every = 100;
+  std::int64_t keep = 2;
+  std::string train_on = "assistant";
+  std::string save_dtype = "bf16";
+
+  void visit(config::Visitor& visitor);
+};
+
+}  // namespace nativo::train

@@ -1,0 +1,69 @@
+// The training loop: packed batches in, better weights out, whatever stops it in between.
+// Not here: tokenisation and the choice of examples (pipeline/), saving the final model
+// (model/hf_directory.h). Rule: stopped and resumed is bit-identical to never stopped.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/interrupt.h"
+#include "io/file.h"
+#include "model/decoder.h"
+#include "train/example.h"
+#include "train/options.h"
+
+namespace nativo::train {
+
+struct TrainInput {
+  model::Decoder& decoder;  ///< the base weights; trained in place
+  std::vector<Example> train;
+  std::vector<Example> heldout = {};  ///< may be empty: then nothing is evaluated
+  TrainOptions options;
+  std::filesystem::path dir;    ///< gets metrics.jsonl and checkpoints/
+  std::string key;              ///< names model, data and options; see CheckpointStore
+  std::string label = "train";  ///< of the progress line
+  /// Copied into every checkpoint (tokenizer.model ...), so that each is a model folder of its own.
+  std::map<std::string, std::string> extra_files = {};
+  io::Disk& disk = io::posix_disk();
+  /// Asked between steps; true = save a checkpoint and throw Error(kTryAgain).
+  std::function<bool()> should_stop = interrupted;
+};
+
+struct TrainResult {
+  std::int64_t steps = 0;         ///< of the whole run
+  std::int64_t resumed_from = 0;  ///< step of the checkpoint this start began with; 0 = none
+  std::int64_t rows = 0;          ///< packed rows of one epoch
+  std::int64_t targets = 0;       ///< trained tokens of one epoch
+  std::int64_t tokens = 0;        ///< input tokens seen, padding not counted
+  std::size_t skipped = 0;        ///< examples in which nothing is to be predicted
+  double seconds = 0.0;           ///< spent in training, over all starts
+  double first_loss = 0.0;        ///< of step 1, mean a target
+  double loss = 0.0;              ///< of the last step
+  std::optional<double> first_eval_loss;  ///< on `heldout` before training
+  std::optional<double> eval_loss;        ///< on `heldout` after training
+};
+
+/// Trains to the end, from the newest whole checkpoint of the same key if there is one; a run that
+/// had already ended only loads its weights. The loss of a step, and its gradient, is the mean over
+/// all targets of the step, however it is cut into micro-batches. Rows are a stream, epoch after
+/// epoch, each in an order of its own; only the very last step may be smaller than the others.
+/// Throws Error:
+///   kConfig    batch_tokens < seq_len; seq_len beyond the model's positions; an unknown choice
+///   kData      an example does not fit the model; nothing to train on; a loss or gradient that is
+///   not
+///              finite (step and examples named; nothing is updated with it)
+///   kTryAgain  stopped after saving; disk full (the last checkpoint is whole)
+TrainResult train(const TrainInput& input);
+
+/// Mean loss a target, of examples that are packed like the training's; nothing when none has a
+/// target.
+[[nodiscard]] std::optional<double> evaluate(model::Decoder& decoder,
+                                             const std::vector<Example>& examples,
+                                             std::int64_t seq_len, std::int64_t micro_batch);
+
+}  // namespace nativo::train

@@ -1,0 +1,278 @@
+// Stopped and resumed is bit-identical to never stopped; damaged, foreign and half-written
+// checkpoints are never used.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+#include "model/faulty_disk.h"
+#include "model/hf_directory.h"
+#include "train/checkpoint.h"
+#include "train/micro.h"
+#include "train/trainer.h"
+
+namespace nativo::train {
+namespace {
+
+namespace fs = std::filesystem;
+using micro::TrainTest;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using CheckpointTest = micro::TrainTest;
+using ResumeTest = micro::TrainTest;
+
+struct Reference {
+  TrainResult result;
+  std::string bytes;
+  std::vector<std::string> metrics;
+};
+
+Reference run_through(const fs::path& dir) {
+  model::Decoder decoder = micro::decoder();
+  Reference reference;
+  reference.result = train(micro::input(decoder, dir));
+  reference.bytes = micro::checkpoint_bytes(dir, reference.result.steps);
+  reference.metrics = micro::metrics(dir);
+  return reference;
+}
+
+// Trains until `steps` more steps are done; true when that was the end.
+bool run_for(const fs::path& dir, std::int64_t steps) {
+  model::Decoder decoder = micro::decoder();
+  TrainInput input = micro::input(decoder, dir);
+  input.should_stop = [&] { return --steps <= 0; };
+  try {
+    train(input);
+    return true;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kTryAgain) << error.what();
+    return false;
+  }
+}
+
+TEST_F(ResumeTest, StoppedAtEachStepEqualsNeverStopped) {
+  const Reference reference = run_through(root_ / "through");
+  const std::int64_t steps = reference.result.steps;
+  ASSERT_GT(steps, 12);
+  // Steps do not divide epochs, so most stops are mid-epoch and some steps straddle an edge.
+  ASSERT_NE(reference.result.rows % 3, 0) << "choose another number of examples";
+  for (std::int64_t stop = 1; stop < steps; ++stop) {
+    const fs::path dir = root_ / ("stopped-" + std::to_string(stop));
+    ASSERT_FALSE(run_for(dir, stop));
+    model::Decoder decoder = micro::decoder();
+    const TrainResult result = train(micro::input(decoder, dir));
+    EXPECT_EQ(result.resumed_from, stop);
+    ASSERT_TRUE(micro::checkpoint_bytes(dir, steps) == reference.bytes) << stop;
+    ASSERT_EQ(micro::metrics(dir), reference.metrics) << stop;
+    EXPECT_EQ(result.loss, reference.result.loss);
+    EXPECT_EQ(result.first_loss, reference.result.first_loss);
+    EXPECT_EQ(result.first_eval_loss, reference.result.first_eval_loss);
+    EXPECT_EQ(result.eval_loss, reference.result.eval_loss);
+    EXPECT_EQ(result.tokens, reference.result.tokens);
+    fs::remove_all(dir);
+  }
+}
+
+TEST_F(ResumeTest, StoppedAfterEveryStepEqualsNeverStopped) {
+  const Reference reference = run_through(root_ / "through");
+  int starts = 1;
+  while (!run_for(root_ / "stopped", 1)) ++starts;
+  EXPECT_EQ(starts, reference.result.steps);
+  EXPECT_TRUE(micro::checkpoint_bytes(root_ / "stopped", reference.result.steps) ==
+              reference.bytes);
+  EXPECT_EQ(micro::metrics(root_ / "stopped"), reference.metrics);
+}
+
+TEST_F(ResumeTest, AnyNumberOfThreadsGivesTheSameBits) {
+  const Reference reference = run_through(root_ / "one");
+  set_thread_count(3);
+  const Reference threads = run_through(root_ / "three");
+  set_thread_count(1);
+  EXPECT_TRUE(threads.bytes == reference.bytes);
+  EXPECT_EQ(threads.metrics, reference.metrics);
+}
+
+TEST_F(ResumeTest, AFinishedRunOnlyLoads) {
+  const Reference reference = run_through(root_);
+  model::Decoder decoder(micro::config());
+  const TrainResult result = train(micro::input(decoder, root_));
+  EXPECT_EQ(result.resumed_from, reference.result.steps);
+  EXPECT_EQ(result.loss, reference.result.loss);
+  EXPECT_EQ(result.eval_loss, reference.result.eval_loss);
+  EXPECT_EQ(micro::metrics(root_), reference.metrics);
+  EXPECT_NE(decoder.parameters()[0].value[5], 0.0f);
+}
+
+TEST_F(ResumeTest, StepsAfterTheCheckpointAreTakenOutOfTheMetrics) {
+  const Reference reference = run_through(root_ / "through");
+  ASSERT_FALSE(run_for(root_ / "a", 7));
+  // As if killed at step 7 before its checkpoint: what is left is step 5's and a torn line.
+  fs::remove_all(root_ / "a" / "checkpoints" / "step-00000007");
+  std::ofstream(root_ / "a" / "metrics.jsonl", std::ios::app) << R"({"step": 8, "lo)";
+  model::Decoder decoder = micro::decoder();
+  EXPECT_EQ(train(micro::input(decoder, root_ / "a")).resumed_from, 5);
+  EXPECT_EQ(micro::metrics(root_ / "a"), reference.metrics);
+}
+
+TEST_F(ResumeTest, AnotherKeyStartsAnewAndPutsTheOldAside) {
+  ASSERT_FALSE(run_for(root_, 7));
+  model::Decoder decoder = micro::decoder();
+  TrainInput input = micro::input(decoder, root_);
+  input.key = "key-2";
+  ::testing::internal::CaptureStderr();
+  const TrainResult result = train(input);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("starts anew, because"));
+  EXPECT_EQ(result.resumed_from, 0);
+  EXPECT_EQ(micro::metrics(root_), run_through(root_ / "fresh").metrics);
+  EXPECT_TRUE(fs::exists(root_ / "previous" / "step-00000007" / "manifest.json"));
+  EXPECT_TRUE(fs::exists(root_ / "previous" / "metrics.jsonl"));
+}
+
+TEST_F(CheckpointTest, OnlyTheNewestAreKept) {
+  model::Decoder decoder = micro::decoder();
+  TrainInput input = micro::input(decoder, root_);
+  input.options.keep = 3;
+  input.options.max_steps = 12;
+  input.options.checkpoint_every = 2;
+  train(input);
+  EXPECT_THAT(list_checkpoints(root_ / "checkpoints"), ElementsAre(8, 10, 12));
+}
+
+TEST_F(CheckpointTest, EachIsAModelFolder) {
+  model::Decoder decoder = micro::decoder();
+  TrainInput input = micro::input(decoder, root_);
+  input.extra_files = {{"tokenizer.model", "pieces"}};
+  const TrainResult result = train(input);
+  const fs::path folder = root_ / "checkpoints" / "step-00000005";
+  ASSERT_GT(result.steps, 10);
+  const fs::path last = root_ / "checkpoints" / ("step-000000" + std::to_string(result.steps));
+  const model::Decoder loaded = model::load_decoder(last);
+  EXPECT_TRUE(std::ranges::equal(loaded.parameters()[3].value, decoder.parameters()[3].value));
+  EXPECT_EQ(io::read_file(last / "tokenizer.model"), "pieces");
+  EXPECT_FALSE(fs::exists(folder));
+}
+
+TEST_F(CheckpointTest, ADamagedNewestIsSaidAndTheOneBeforeIsUsed) {
+  const Reference reference = run_through(root_ / "through");
+  ASSERT_FALSE(run_for(root_ / "whole", 11));
+  ASSERT_THAT(list_checkpoints(root_ / "whole" / "checkpoints"), ElementsAre(10, 11));
+  const fs::path newest = root_ / "whole" / "checkpoints" / "step-00000011";
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(newest)) files.push_back(entry.path().filename());
+  ASSERT_EQ(files.size(), 6u);
+
+  enum class Damage { kFlip, kTruncate, kRemove };
+  for (const fs::path& file : files) {
+    for (const Damage damage : {Damage::kFlip, Damage::kTruncate, Damage::kRemove}) {
+      const fs::path dir = root_ / "damaged";
+      fs::remove_all(dir);
+      fs::copy(root_ / "whole", dir, fs::copy_options::recursive);
+      const fs::path path = dir / "checkpoints" / "step-00000011" / file;
+      std::string bytes = io::read_file(path);
+      if (damage == Damage::kFlip) {
+        // In the manifest's digests, in the middle of data elsewhere.
+        const std::size_t at =
+            file == "manifest.json" ? bytes.find("sha256") + 12 : bytes.size() / 2;
+        bytes[at] = static_cast<char>(bytes[at] ^ 1);
+      } else if (damage == Damage::kTruncate) {
+        bytes.resize(bytes.size() - 3);
+      }
+      fs::remove(path);
+      if (damage != Damage::kRemove) std::ofstream(path, std::ios::binary) << bytes;
+
+      model::Decoder decoder = micro::decoder();
+      ::testing::internal::CaptureStderr();
+      const TrainResult result = train(micro::input(decoder, dir));
+      const std::string said = ::testing::internal::GetCapturedStderr();
+      EXPECT_THAT(said, HasSubstr("step-00000011 is damaged")) << file;
+      EXPECT_EQ(result.resumed_from, 10) << file;
+      ASSERT_TRUE(micro::checkpoint_bytes(dir, result.steps) == reference.bytes) << file;
+    }
+  }
+}
+
+TEST_F(CheckpointTest, EveryFlippedByteOfTheManifestIsHarmlessOrNoticed) {
+  ASSERT_FALSE(run_for(root_, 3));
+  const fs::path manifest = root_ / "checkpoints" / "step-00000003" / "manifest.json";
+  const std::string whole = io::read_file(manifest);
+  model::Decoder decoder = micro::decoder();
+  Optimizer optimizer(decoder.parameters(), {});
+  CheckpointStore store(root_, "key-1", 2, testing::quick_disk());
+  ::testing::internal::CaptureStderr();
+  for (std::size_t at = 0; at < whole.size(); at += 7) {
+    std::string bytes = whole;
+    bytes[at] = static_cast<char>(bytes[at] ^ 16);
+    std::ofstream(manifest, std::ios::binary) << bytes;
+    const auto state =
+        store.load(decoder, optimizer);  // whole files, or refused: never an exception
+    EXPECT_TRUE(!state || state->step == 3);
+  }
+  ::testing::internal::GetCapturedStderr();
+}
+
+TEST_F(CheckpointTest, WhenAllAreDamagedTrainingStartsFromTheBeginning) {
+  const Reference reference = run_through(root_ / "through");
+  ASSERT_FALSE(run_for(root_ / "a", 3));
+  fs::remove(root_ / "a" / "checkpoints" / "step-00000003" / "state.json");
+  model::Decoder decoder = micro::decoder();
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(train(micro::input(decoder, root_ / "a")).resumed_from, 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("no checkpoint is whole"));
+  EXPECT_EQ(micro::metrics(root_ / "a"), reference.metrics);
+}
+
+TEST_F(CheckpointTest, LeftoversAreCollectedAtTheStart) {
+  fs::create_directories(root_ / "checkpoints" / "step-00000009.partial");
+  std::ofstream(root_ / "checkpoints" / "step-00000009.partial" / "model.safetensors") << "half";
+  std::ofstream(root_ / "metrics.jsonl.tmp-77") << "half";
+  run_for(root_, 1);
+  EXPECT_FALSE(fs::exists(root_ / "checkpoints" / "step-00000009.partial"));
+  EXPECT_FALSE(fs::exists(root_ / "metrics.jsonl.tmp-77"));
+}
+
+TEST_F(CheckpointTest, ADiskThatFailsAtAnyCallLosesNothing) {
+  const Reference reference = run_through(root_ / "through");
+  ASSERT_FALSE(run_for(root_ / "start", 9));  // has the checkpoints 5 and 9
+  const auto run = [&](const fs::path& dir, testing::FaultyDisk& disk) {
+    model::Decoder decoder = micro::decoder();
+    train(micro::input(decoder, dir, disk));
+  };
+  fs::copy(root_ / "start", root_ / "count", fs::copy_options::recursive);
+  testing::FaultyDisk counting;
+  run(root_ / "count", counting);
+  ASSERT_GT(counting.calls, 100);
+
+  int failures = 0;
+  for (std::int64_t call = 0; call < counting.calls; call += 3) {
+    const fs::path dir = root_ / "full";
+    fs::remove_all(dir);
+    fs::copy(root_ / "start", dir, fs::copy_options::recursive);
+    testing::FaultyDisk disk;
+    disk.fail_at = call;
+    disk.stays_broken = call % 2 == 0;
+    try {
+      run(dir, disk);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kTryAgain) << error.what();
+      ++failures;
+    }
+    model::Decoder decoder = micro::decoder();
+    const TrainResult result = train(micro::input(decoder, dir));
+    ASSERT_GE(result.resumed_from, 9) << call;
+    ASSERT_TRUE(micro::checkpoint_bytes(dir, result.steps) == reference.bytes) << call;
+    ASSERT_EQ(micro::metrics(dir), reference.metrics) << call;
+    for (const auto& entry : fs::recursive_directory_iterator(dir)) {
+      const std::string name = entry.path().filename().string();
+      EXPECT_TRUE(name.find(".partial") == std::string::npos &&
+                  name.find(".tmp-") == std::string::npos)
+          << entry.path();
+    }
+  }
+  EXPECT_GT(failures, 30);
+}
+
+}  // namespace
+}  // namespace nativo::train
