@@ -110,6 +110,9 @@ std::optional<std::size_t> cut_gutenberg(std::string& text) {
   start = next_line(view, start);
   std::size_t end = find_line(view, "*** END OF", start);
   if (end == std::string_view::npos) end = view.size();
+  for (const std::string_view colophon : {"End of Project Gutenberg", "End of the Project"}) {
+    end = std::min(end, find_line(view, colophon, start));
+  }
   const auto lines = static_cast<std::size_t>(std::ranges::count(view.substr(0, start), '\n'));
   text = text.substr(start, end - start);
   return lines;
