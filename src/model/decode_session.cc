@@ -91,8 +91,7 @@ void DecodeSession::State::run(std::span<const std::int32_t> tokens) {
 DecodeSession::DecodeSession(const Decoder& decoder, std::int64_t capacity)
     : state_(std::make_unique<State>()) {
   const DecoderConfig& config = decoder.config();
-  NATIVO_CHECK(capacity > 0 && capacity <= config.max_positions,
-               "a session holds between 1 and max_positions tokens");
+  NATIVO_CHECK(capacity > 0 && capacity <= INT32_MAX, "a session holds at least one token");
   state_->decoder = decoder.state_.get();
   state_->capacity = capacity;
   state_->rope.grow(config, capacity);

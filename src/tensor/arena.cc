@@ -11,12 +11,14 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "base/strings.h"
 
 namespace nativo::tensor {
 namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kPiece = std::size_t{1} << 20;  ///< what one thread zeroes at a time
 
 constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) {
   return (bytes + unit - 1) / unit * unit;
@@ -90,7 +92,10 @@ void Arena::reserve(const ArenaPlan& plan, std::string_view what) {
 }
 
 void Arena::zero() {
-  if (memory_) std::memset(memory_.get(), 0, capacity_);
+  parallel_for((capacity_ + kPiece - 1) / kPiece, [this](std::size_t piece) {
+    const std::size_t begin = piece * kPiece;
+    std::memset(memory_.get() + begin, 0, std::min(kPiece, capacity_ - begin));
+  });
 }
 
 std::byte* Arena::at(const ArenaPlan::Slot& slot, std::size_t element_size) const {
