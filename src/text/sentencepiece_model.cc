@@ -155,10 +155,12 @@ Piece read_piece(std::string_view bytes, std::size_t id, const Checker& checker)
 // A character map is a double-array trie (darts-clone: 32-bit units) before a block of NUL-ended
 // strings that its leaves point into. The library follows both without looking at their sizes, and
 // keeps at most 32 leaves on one walk.
-constexpr std::size_t kMaxLeavesOnAWalk = 32;
+constexpr int kMaxLeavesOnAWalk = 32;
+constexpr std::size_t kMaxCharsmapBytes = std::size_t{1} << 20;  // XLM-R's has 237 KB
 
 void check_charsmap(std::string_view blob, const Checker& checker) {
   if (blob.empty()) return;
+  checker.require(blob.size() <= kMaxCharsmapBytes, "its character map is larger than 1 MiB");
   std::uint32_t trie_bytes = 0;
   checker.require(blob.size() > sizeof trie_bytes, "its character map is cut short");
   std::memcpy(&trie_bytes, blob.data(), sizeof trie_bytes);
@@ -176,32 +178,30 @@ void check_charsmap(std::string_view blob, const Checker& checker) {
     return static_cast<std::size_t>(u >> 10) << ((u & (1U << 9)) >> 6);
   };
 
-  struct State {
-    std::size_t node;
-    std::size_t leaves;
+  // Nodes share their continuations, and a NUL in a text may follow unused units, so this is no
+  // tree: each node is visited again when a walk with more leaves reaches it.
+  std::vector<std::int8_t> most_leaves(units, -1);
+  std::vector<std::size_t> open;
+  const auto reach = [&](std::size_t node, int leaves) {
+    checker.require((node | 0xFF) < units, "its character map's trie leaves its bytes");
+    checker.require(leaves <= kMaxLeavesOnAWalk,
+                    "its character map has too many rules for one place");
+    if (leaves <= most_leaves[node]) return;
+    most_leaves[node] = static_cast<std::int8_t>(leaves);
+    open.push_back(node);
   };
-  std::vector<char> seen(units, 0);
-  std::vector<State> open = {{offset(unit(0)), 0}};
+  reach(offset(unit(0)), 0);
   while (!open.empty()) {
-    const State state = open.back();
+    const std::size_t node = open.back();
     open.pop_back();
-    checker.require((state.node | 0xFF) < units, "its character map's trie leaves its bytes");
-    for (std::size_t label = 1; label < 256; ++label) {
-      const std::size_t child = state.node ^ label;
-      const std::uint32_t u = unit(child);
+    for (std::size_t label = 0; label < 256; ++label) {
+      const std::uint32_t u = unit(node ^ label);
       if ((u & ((1U << 31) | 0xFF)) != label) continue;
-      checker.require(seen[child] == 0, "its character map's trie is not a tree");
-      seen[child] = 1;
-      State below = {child ^ offset(u), state.leaves};
-      if ((u >> 8) & 1) {
-        checker.require(below.node < units, "its character map's trie leaves its bytes");
-        const std::size_t value = unit(below.node) & ((1U << 31) - 1);
-        checker.require(value < strings.size(), "its character map points beyond its strings");
-        ++below.leaves;
-        checker.require(below.leaves <= kMaxLeavesOnAWalk,
-                        "its character map has too many rules for one place");
-      }
-      open.push_back(below);
+      const std::size_t below = node ^ label ^ offset(u);
+      const bool has_leaf = ((u >> 8) & 1) != 0;
+      reach(below, most_leaves[node] + (has_leaf ? 1 : 0));
+      checker.require(!has_leaf || (unit(below) & ((1U << 31) - 1)) < strings.size(),
+                      "its character map points beyond its strings");
     }
   }
 }
@@ -242,13 +242,15 @@ void check_trainer(std::string_view bytes, const Checker& checker) {
 
 // The library matches user-defined pieces through the same kind of trie and keeps at most 64
 // results.
+constexpr std::size_t kMaxNestedPieces = 64;
+
 void check_user_defined(std::vector<std::string_view> pieces, const Checker& checker) {
   std::sort(pieces.begin(), pieces.end());
   std::vector<std::string_view> prefixes;
   for (const std::string_view piece : pieces) {
     while (!prefixes.empty() && !piece.starts_with(prefixes.back())) prefixes.pop_back();
     prefixes.push_back(piece);
-    checker.require(prefixes.size() <= kMaxLeavesOnAWalk,
+    checker.require(prefixes.size() <= kMaxNestedPieces,
                     "it has too many user-defined pieces that begin with one another");
   }
 }

@@ -159,10 +159,12 @@ TEST(SentencepieceModel, CharacterMapsAreFollowedBeforeTheLibraryDoes) {
               HasSubstr("leaves its bytes"));
   EXPECT_THAT(refusal(with_charsmap({1, 2, 3}, strings)), HasSubstr("leaves its bytes"));
   EXPECT_THAT(refusal(with_charsmap(one_rule(0), "")), HasSubstr("impossible size"));
-  // Units that lead back to themselves would be more rules at one place than the library keeps.
+  // Units that lead back to themselves give more rules at one place than the library keeps.
   std::vector<std::uint32_t> loop(256, 0);
-  for (std::uint32_t label = 1; label < 256; ++label) loop[label] = label | (label << 10);
-  EXPECT_THAT(refusal(with_charsmap(loop, strings)), HasSubstr("not a tree"));
+  for (std::uint32_t label = 1; label < 256; ++label) loop[label] = label | 1U << 8 | label << 10;
+  EXPECT_THAT(refusal(with_charsmap(loop, strings)), HasSubstr("too many rules"));
+  EXPECT_THAT(refusal(with_charsmap(one_rule(0), strings + std::string(1 << 20, '\0'))),
+              HasSubstr("larger than 1 MiB"));
 }
 
 }  // namespace

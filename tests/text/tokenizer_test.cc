@@ -250,6 +250,7 @@ TEST_F(MistralFiles, LoadAndAgreeWithWhatIsPublished) {
       for (const TokenId id : ids) EXPECT_FALSE(tokenizer.is_control(id));
     }
   }
+  EXPECT_EQ(Tokenizer(folder_ / "mistral_instruct_tokenizer_241114.model.v7").vocab_size(), 32768);
   EXPECT_THAT(Tokenizer(folder_ / "tokenizer.model.v1").sha256(), testing::StartsWith("dadfd56d"));
 }
 
