@@ -1,0 +1,90 @@
+// What a run folder holds, read and checked. Everything is optional; what is there must be right.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace nativo::report {
+
+/// stages/NAME/manifest.json
+struct StageFacts {
+  std::string name;
+  std::uint64_t rows_in = 0;
+  std::uint64_t rows_added = 0;
+  std::uint64_t rows_out = 0;
+  std::vector<std::pair<std::string, std::uint64_t>> outputs;
+  std::vector<std::pair<std::string, std::uint64_t>> rejects;  ///< most frequent first
+  std::map<std::int64_t, std::uint64_t> lengths;               ///< lower edge -> rows, characters
+  std::optional<std::uint64_t> tokens;                         ///< detail.tokens, when counted
+  double seconds = 0;
+  [[nodiscard]] std::uint64_t rejected() const;
+};
+
+/// One source of records, from the manifests of ingest and filter.
+struct SourceFacts {
+  std::string name;
+  std::string licence;
+  std::string lang;
+  std::optional<std::uint64_t> rows;  ///< as read
+  std::optional<std::uint64_t> kept;  ///< by the filter
+};
+
+/// One line of metrics.jsonl; what a line does not say is empty.
+struct MetricPoint {
+  std::int64_t step = 0;
+  std::optional<double> loss, lr, grad_norm, eval_loss, tokens, seconds;
+};
+
+/// {base,train}/: metrics.jsonl and summary.json
+struct TrainingFacts {
+  std::string name;  ///< "base" or "train"
+  std::vector<MetricPoint> points;
+  std::vector<std::pair<std::string, double>> summary;  ///< its numbers, in the file's order
+};
+
+struct Estimate {
+  double value = 0;
+  std::optional<double> low, high;
+};
+
+/// One entry of eval/comparison.json.
+struct TaskFacts {
+  std::string name, kind, metric;
+  bool higher_is_better = true;
+  std::uint64_t items = 0;
+  Estimate base, tuned;
+  Estimate difference;  ///< in points for shares, else in plain units
+  std::optional<double> relative;
+  /// A share in [0, 1], shown in percent.
+  [[nodiscard]] bool is_share() const;
+  /// +1 when the difference's interval lies on the better side of 0, -1 on the worse, else 0.
+  [[nodiscard]] int verdict() const;
+  /// Whether the two models' own intervals have a point in common; empty when they are not known.
+  [[nodiscard]] std::optional<bool> intervals_overlap() const;
+};
+
+struct Dialogue {
+  std::string prompt, base, tuned;
+};
+
+struct RunFiles {
+  std::vector<StageFacts> stages;
+  std::vector<SourceFacts> sources;
+  std::vector<TrainingFacts> trainings;
+  std::vector<TaskFacts> tasks;
+  std::optional<TaskFacts> average;
+  double confidence = 0.95;
+  std::vector<Dialogue> dialogues;
+  std::string lock;                  ///< nativo.lock.toml
+  std::string language, base_model;  ///< as the lock says, or empty
+};
+
+/// Throws as render_report() does.
+[[nodiscard]] RunFiles read_run(const std::filesystem::path& folder);
+
+}  // namespace nativo::report
