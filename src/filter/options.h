@@ -18,7 +18,7 @@ struct FilterOptions {
   double min_language_score = 0.65;
   bool only_target = true;
   double max_untranslated = 0.1;
-  double max_unknown_words = 0.1;
+  double max_unknown_words = 0.25;
 
   // Length.
   std::int64_t min_tokens = 3;

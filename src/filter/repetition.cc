@@ -64,14 +64,16 @@ double ratio(std::size_t part, std::size_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-bool says_something(std::string_view line) {
+}  // namespace
+
+bool is_running_line(std::string_view line) {
+  line = trim(line);
+  if (line.starts_with('#')) return false;
   return std::ranges::any_of(line, [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
            static_cast<unsigned char>(c) >= 0x80;
   });
 }
-
-}  // namespace
 
 DuplicateLines duplicate_lines(std::string_view prose) {
   const std::vector<std::string_view> lines = split(prose, '\n');
@@ -82,7 +84,7 @@ DuplicateLines duplicate_lines(std::string_view prose) {
   std::size_t repeated_bytes = 0;
   for (const std::string_view raw : lines) {
     const std::string_view line = trim(raw);
-    if (!says_something(line)) continue;
+    if (!is_running_line(line)) continue;
     ++count;
     bytes += line.size();
     if (seen.add(xxh64(line)) == 0) continue;
@@ -131,7 +133,8 @@ std::size_t longest_loop(std::span<const text::Word> words) {
   for (std::size_t period = 1; period <= 4; ++period) {
     std::size_t run = 0;  // words in a row that equal the one a period before
     for (std::size_t i = period; i < words.size(); ++i) {
-      const bool same = words[i].alphabetic && words[i].text == words[i - period].text;
+      const bool same =
+          words[i].alphabetic && words[i].chars > 1 && words[i].text == words[i - period].text;
       run = same ? run + 1 : 0;
       if (run >= 2 * period) longest = std::max(longest, run + period);
     }

@@ -11,8 +11,10 @@
 
 namespace nativo::filter {
 
-/// Lines that repeat an earlier line. Lines without a letter or digit (rules, blank ones) do not
-/// count.
+/// False for what structures a page: blank lines, rules, frames of tables, Markdown headings.
+[[nodiscard]] bool is_running_line(std::string_view line);
+
+/// Lines that repeat an earlier line; only running lines count.
 struct DuplicateLines {
   double lines = 0.0;       ///< share of the lines
   double characters = 0.0;  ///< share of the lines' bytes
@@ -20,8 +22,9 @@ struct DuplicateLines {
 [[nodiscard]] DuplicateLines duplicate_lines(std::string_view prose);
 
 /// Characters in all occurrences of the most frequent run of `n` words (one space between them)
-/// over `chars`, the text's length; 0 when no run occurs twice. Case matters, punctuation counts as
-/// a word.
+/// over `chars`, the text's length; 0 when no run occurs twice. Case matters. Callers leave
+/// punctuation out of `words`, which datatrove does not: frames of tables and formulas are no
+/// repetition.
 [[nodiscard]] double top_ngram_share(std::span<const text::Word> words, std::size_t n,
                                      std::size_t chars);
 
@@ -32,7 +35,7 @@ struct DuplicateLines {
 
 /// Length in words of the longest stretch in which the same 1 to 4 words follow each other at least
 /// three times ("olive olive olive": what translation models do when they lose the thread). Tokens
-/// without a letter break it: rows of numbers are no loop.
+/// without a letter and single characters break it: rows of numbers are no loop.
 [[nodiscard]] std::size_t longest_loop(std::span<const text::Word> words);
 
 }  // namespace nativo::filter

@@ -65,6 +65,22 @@ Verdict unbalanced_fence(const Subject& s, const FilterOptions&) {
   return {};
 }
 
+/// What translate puts in the place of a protected span while it translates: "Xqabcqz".
+bool is_placeholder(std::string_view word) {
+  return word.size() == 7 && (word.starts_with("Xq") || word.starts_with("xq")) &&
+         word.ends_with("qz");
+}
+
+Verdict leftover_placeholder(const Subject& s, const FilterOptions&) {
+  if (s.translation == nullptr) return {};
+  for (const Part& part : s.parts) {
+    for (const text::Word& word : text::split_words(part.content)) {
+      if (is_placeholder(word.text)) return std::string(word.text);
+    }
+  }
+  return {};
+}
+
 Verdict too_short(const Subject& s, const FilterOptions& o) {
   const std::int64_t limit = s.conversation ? o.min_tokens : o.min_document_tokens;
   return at_least(static_cast<double>(s.tokens), static_cast<double>(limit));
@@ -111,7 +127,7 @@ Verdict untranslated(const Subject& s, const FilterOptions& o) {
 
 Verdict unknown_words(const Subject& s, const FilterOptions& o) {
   if (s.translation == nullptr) return {};
-  const auto found = s.translation->find("unknown_share");
+  const auto found = s.translation->find("unknown_words");
   if (found == s.translation->end() || !found->is_number()) return {};
   return at_most(found->get<double>(), o.max_unknown_words);
 }
@@ -181,14 +197,6 @@ Verdict alphabetic_words(const Subject& s, const FilterOptions& o) {
   return at_least(ratio(letters, s.words), o.min_alphabetic_words);
 }
 
-/// False for blank lines, rules and the frames of tables.
-bool has_letters(std::string_view line) {
-  return std::ranges::any_of(line, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           static_cast<unsigned char>(c) >= 0x80;
-  });
-}
-
 bool ends_sentence(std::string_view line) {
   while (!line.empty() && (line.back() == '*' || line.back() == '_' || line.back() == ')')) {
     line.remove_suffix(1);
@@ -202,7 +210,7 @@ Verdict line_punctuation(const Subject& s, const FilterOptions& o) {
   std::size_t ended = 0;
   for (const std::string_view raw : split(s.parts.front().running, '\n')) {
     const std::string_view line = trim(raw);
-    if (!has_letters(line)) continue;
+    if (!is_running_line(line)) continue;
     ++lines;
     ended += ends_sentence(line) ? 1U : 0U;
   }
@@ -213,7 +221,7 @@ Verdict line_punctuation(const Subject& s, const FilterOptions& o) {
 Verdict newline_ratio(const Subject& s, const FilterOptions& o) {
   std::size_t lines = 0;
   for (const std::string_view line : split(s.parts.front().running, '\n')) {
-    lines += has_letters(line) ? 1U : 0U;
+    lines += is_running_line(line) ? 1U : 0U;
   }
   if (lines == 0) return {};
   return at_most(ratio(lines - 1, s.parts.front().running_words.size()), o.max_newline_ratio);
@@ -230,6 +238,7 @@ struct Rule {
 constexpr auto kRules = std::to_array<Rule>({
     {"other_language", Asked::kAlways, other_language},
     {"unbalanced_fence", Asked::kAlways, unbalanced_fence},
+    {"leftover_placeholder", Asked::kAlways, leftover_placeholder},
     {"too_short", Asked::kAlways, too_short},
     {"too_long", Asked::kAlways, too_long},
     {"language", Asked::kWithProse, language},

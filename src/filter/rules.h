@@ -3,32 +3,36 @@
 //
 // What is judged: prose only, that is text without fenced and inline code, formulas, tags and
 // addresses, so that no code answer dies of a rule for prose; a record without prose passes all of
-// them. Documents
-// (`text`) meet every rule, as in FineWeb-2. Conversations (`messages`) are spared what only a page
-// of running text can be asked for (ends of lines, lines a word, share of words with letters, mean
-// word length, repeated lines): answers may be lists, tables or numbers. Repetition in a
-// conversation is measured in each message of 30 words or more, because answers repeat their
+// them. Inline code and formulas count as words where repetition is measured, because sentences
+// that differ in them differ.
+//
+// Documents (`text`) meet every rule, as in FineWeb-2. Conversations (`messages`) are spared what
+// only a page of running text can be asked for (ends of lines, lines a word, share of words with
+// letters, mean word length, repeated lines): answers may be lists, tables or numbers. Repetition
+// in a conversation is measured in each message of 30 words or more, because answers repeat their
 // questions rightly.
 //
-// | rule                   | documents | conversations                 | value |
-// |------------------------|-----------|-------------------------------|-----------------------------|
-// | other_language         | yes       | yes                           | the record's lang | |
-// unbalanced_fence       | yes       | each message                  | role of the message | |
-// leftover_placeholder   | yes       | yes                           | the placeholder | |
-// too_short, too_long    | yes       | yes                           | tokens | | language | yes |
-// from 40 letters on            | what CLD2 says, reliably    | | language_score         | yes |
-// from 200 letters on           | share in the language       | | untranslated           |
-// translated records                        | share in English segments   | | unknown_words |
-// translated records                        | share, from the lineage     | | loop | yes       |
-// each message                  | words                       | | stop_words             | 30 words
-// | from 30 words on              | stop words                  | | top_Ngram, dup_Ngram   | 30
-// words  | each message of 30 words      | share of characters         | | duplicate_lines        |
-// yes       | –                             | share of lines              | | duplicate_characters
-// | yes       | –                             | share of characters         | | mean_word_length |
-// yes       | –                             | characters                  | | alphabetic_words |
-// yes       | –                             | share of words              | | line_punctuation |
-// yes       | –                             | share of lines              | | newline_ratio | yes
-// | –                             | line breaks a word          |
+// clang-format off
+// | rule                 | documents             | conversations            | value                     |
+// |----------------------|-----------------------|--------------------------|---------------------------|
+// | other_language       | yes                   | yes                      | the record's lang         |
+// | unbalanced_fence     | yes                   | each message             | where                     |
+// | leftover_placeholder | translated            | translated               | the placeholder           |
+// | too_short, too_long  | yes                   | yes                      | tokens                    |
+// | language             | from 40 letters       | from 40 letters          | CLD2's verdict, if sure   |
+// | language_score       | from 200 letters      | from 200 letters         | share in the language     |
+// | untranslated         | translated            | translated, each message | share in English segments |
+// | unknown_words        | translated            | translated               | share, from the lineage   |
+// | loop                 | yes                   | each message             | words                     |
+// | stop_words           | from 30 words         | from 30 words            | stop words                |
+// | top_Ngram, dup_Ngram | from 30 words         | each message of 30 words | share of characters       |
+// | duplicate_lines      | yes                   | -                        | share of lines            |
+// | duplicate_characters | yes                   | -                        | share of characters       |
+// | mean_word_length     | yes                   | -                        | characters                |
+// | alphabetic_words     | yes                   | -                        | share of words            |
+// | line_punctuation     | yes                   | -                        | share of lines            |
+// | newline_ratio        | yes                   | -                        | line breaks a word        |
+// clang-format on
 #pragma once
 
 #include <optional>

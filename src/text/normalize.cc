@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -34,7 +35,9 @@ class FenceTracker {
     if (open_length_ == 0) {
       // Lists indent their fences, so that any indentation opens one; an info string has no
       // backtick.
-      if (length < 3 || (mark == '~' && length > 5)) return false;
+      const bool under_text = std::exchange(after_text_, !trim(rest).empty());
+      if (length < 3) return false;
+      if (mark == '~' && under_text && trim(rest.substr(length)).empty()) return false;
       if (mark == '`' && rest.find('`', length) != std::string_view::npos) return false;
       open_mark_ = mark;
       open_length_ = length;
@@ -42,6 +45,7 @@ class FenceTracker {
     }
     if (mark == open_mark_ && length >= open_length_ && trim(rest.substr(length)).empty()) {
       open_length_ = 0;
+      after_text_ = false;
     }
     return true;
   }
@@ -50,6 +54,7 @@ class FenceTracker {
  private:
   char open_mark_ = '\0';
   std::size_t open_length_ = 0;
+  bool after_text_ = false;  ///< the line before was not blank
 };
 
 /// Calls `use(line, is_code)` for each line of `text`.
@@ -143,7 +148,7 @@ bool is_digit(char32_t code) { return code >= '0' && code <= '9'; }
 /// Appends `text` (already case-folded) with white space, and in prose punctuation, folded.
 void append_folded(std::string_view text, bool is_code, std::string& out) {
   std::size_t offset = 0;
-  char32_t before = ' ';
+  char32_t before = ' ';  // the last visible character
   while (offset < text.size()) {
     const std::size_t begin = offset;
     const char32_t code = next_code_point(text, offset);
@@ -163,7 +168,7 @@ void append_folded(std::string_view text, bool is_code, std::string& out) {
     } else if (!out.empty() && out.back() != ' ') {
       out += ' ';
     }
-    before = code;
+    if (code > ' ') before = code;
   }
 }
 
