@@ -131,7 +131,8 @@ std::vector<std::pair<std::size_t, std::size_t>> find_code_lines(std::string_vie
       } else if (lines[k].kind == LineKind::kBlank) {
         if (++blanks > 2) break;
       } else if (lines[k].kind == LineKind::kWeak) {
-        if (blanks == 0) last = k;
+        last = k;
+        blanks = 0;
       } else {
         break;
       }

@@ -143,7 +143,7 @@ std::size_t dotted(std::string_view text, std::size_t i) {
       ++k;
     } else if (text[k] == '.' && is_alpha(at(text, k + 1))) {
       good = good && k - part >= 2;
-      good = good && !(is_upper(text[k + 1]) && k > i && is_lower(text[k - 1]));
+      good = good && !(is_upper(text[k + 1]) && is_lower(at(text, k + 2)) && is_lower(text[k - 1]));
       part = ++k;
       dots = true;
     } else {

@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kWindow = 256;
 /// After a break this many sentences go one by one, so that the one to blame is known.
 constexpr std::size_t kCareful = 64;
+/// Breaks in a row, without a single answer between them, that end the run.
 constexpr int kMaxBreaks = 20;
 
 /// Ends a question: a blank that proves whose answer it is, and a full stop that brings the tagger
@@ -37,6 +38,7 @@ class Worker {
     std::deque<std::size_t> waiting;
     for (std::size_t i = first; i < sentences.size(); i += stride) waiting.push_back(i);
     std::size_t careful = 0;
+    std::size_t suspect = sentences.size();
     while (!waiting.empty()) {
       if (links_.empty()) start();
       const std::size_t window = careful > 0 ? 1 : kWindow;
@@ -48,18 +50,18 @@ class Worker {
         continue;
       }
       links_.clear();
-      if (++breaks_ > kMaxBreaks) {
+      breaks_ = done > 0 ? 1 : breaks_ + 1;
+      if (breaks_ > kMaxBreaks) {
         throw Error(ExitCode::kIo, "the translation engine stopped answering again and again",
                     "see whether `apertium eng-spa` works by hand, then run again to continue");
       }
-      if (window == 1) {  // it broke on this very sentence, twice
-        results[waiting.front()] = Translation{};
+      careful = kCareful;
+      if (window == 1 && waiting.front() == suspect) {  // alone, and on a fresh chain, twice
+        results[suspect] = Translation{};
         waiting.pop_front();
-        --careful;
-      } else {
-        careful = kCareful;
+      } else if (window == 1) {
+        suspect = waiting.front();
       }
-      careful = std::max<std::size_t>(careful, 1);
     }
   }
 
@@ -160,7 +162,7 @@ class Worker {
           const std::size_t position = link.expected.front();
           link.expected.pop_front();
           if (l + 1 < links_.size()) {
-            remask(item.masked, answer);
+            remask(item.masked, setup_.between == nullptr ? answer : setup_.between(answer));
             ask(links_[l + 1], items, position);
           } else {
             Translation& result = results[waiting[position]];

@@ -33,6 +33,7 @@ struct ApertiumSetup {
   std::size_t workers = 2;      ///< chains side by side, each on its own thread
   double timeout_seconds = 60;  ///< without any answer, after which a chain counts as hung
   std::string version;
+  std::string (*between)(std::string_view stream) = nullptr;  ///< corrections before the next link
   WordLookup lookup = nullptr;  ///< words that only the last pair did not know
   std::string (*finish)(std::string_view source, std::string text) = nullptr;  ///< last corrections
 };
@@ -52,7 +53,7 @@ struct ApertiumSetup {
 [[nodiscard]] std::vector<Argv> parse_mode(std::string_view mode_line);
 
 /// Starts the chains on the first call. A dead or hung chain is started again; a sentence that
-/// breaks it twice comes back with ok = false. Throws Error(kIo) when chains keep breaking.
+/// breaks it again and again comes back with ok = false. Throws Error(kIo) when chains keep breaking.
 [[nodiscard]] std::unique_ptr<TranslationEngine> make_apertium_engine(ApertiumSetup setup);
 
 }  // namespace nativo::translate

@@ -119,6 +119,7 @@ ApertiumSetup apertium_setup(const std::string& from, const std::string& to, std
   if (to == "it") {
     setup.lookup = italian_for_spanish;
     setup.finish = finish_italian;
+    if (setup.links.size() > 1) setup.between = prepare_spanish;
     digests += italian_rules_digest();
   }
   setup.version = fmt::format("{} {}", names, xxh128_hex(digests).substr(0, 12));

@@ -66,6 +66,10 @@ std::string_view italian_for_spanish(std::string_view word) {
                                                                 : std::string_view();
 }
 
+std::string prepare_spanish(std::string_view stream) {
+  return replace_all(replace_all(stream, "EE.UU.", "Estados Unidos"), "EE.UU", "Estados Unidos");
+}
+
 std::string finish_italian(std::string_view source, std::string text) {
   for (const auto& [from, to] : kItalianPhrases) replace_words(text, from, to);
   tidy_spaces(source, text);
@@ -77,7 +81,7 @@ std::string finish_italian(std::string_view source, std::string text) {
     } else if (is_upper(source[in]) && text.compare(out, 2, "è") == 0) {
       text.replace(out, 2, "È");
     } else if (is_lower(source[in]) && is_upper(text[out]) && out + 1 < text.size() &&
-               is_lower(text[out + 1])) {
+               (is_lower(text[out + 1]) || text[out + 1] == ' ')) {
       text[out] = static_cast<char>(text[out] - 'A' + 'a');
     }
   }

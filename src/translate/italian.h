@@ -12,6 +12,9 @@ namespace nativo::translate {
 /// "". The table holds the most frequent ones of translated English instruction sets.
 [[nodiscard]] std::string_view italian_for_spanish(std::string_view word);
 
+/// Puts right, in the Spanish stream, what the Italian pair cannot read ("EE.UU.").
+[[nodiscard]] std::string prepare_spanish(std::string_view stream);
+
 /// Spacing, apostrophes, first capital as in `source`, and phrases that are always wrong.
 [[nodiscard]] std::string finish_italian(std::string_view source, std::string text);
 

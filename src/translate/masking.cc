@@ -132,6 +132,21 @@ class Masker {
     }
   }
 
+  /// "don't", "Anna's", "boys' " keep theirs; quote marks are hidden: the dictionary would read the
+  /// beginning of 'sole as a genitive.
+  bool keeps_apostrophe(std::size_t i) const {
+    if (i == 0 || !is_letter(text_[i - 1])) return false;
+    for (const std::string_view end : {"s", "t", "m", "d", "re", "ll", "ve", "clock"}) {
+      const std::size_t after = i + 1 + end.size();
+      if (text_.substr(i + 1).starts_with(end) &&
+          (after >= text_.size() || !is_word(text_[after]))) {
+        return true;
+      }
+    }
+    const bool plural = text_[i - 1] == 's' && i + 1 < text_.size() && text_[i + 1] == ' ';
+    return plural && std::ranges::count(text_, '\'') == 1;
+  }
+
   std::size_t step(std::size_t i) {
     int operators = 0;
     const std::size_t end = expression(i, operators);
@@ -164,6 +179,10 @@ class Masker {
       masked_.stream += '\'';  // the dictionaries know don't, not don’t
       return i + 3;
     }
+    if (c == '\'' && !keeps_apostrophe(i)) {
+      hide(masked_, UnitKind::kBlank, "'");
+      return i + 1;
+    }
     constexpr std::string_view kPlain = " .,;:!?'\"()-";
     if (is_word(c) || kPlain.find(c) != std::string_view::npos) {
       masked_.stream += c;
@@ -189,8 +208,10 @@ std::size_t blank_end(std::string_view text, std::size_t i) {
   const std::size_t close = text.find(']', i);
   return close == std::string_view::npos ? text.size() : close + 1;
 }
+/// End of the word at `i`; a token glued to it is not part of it.
 std::size_t word_end(std::string_view text, std::size_t i) {
-  while (i < text.size() && is_word(text[i])) ++i;
+  std::size_t index = 0;
+  while (i < text.size() && is_word(text[i]) && !token_at(text, i, index)) ++i;
   return i;
 }
 
@@ -287,7 +308,9 @@ Translation unmask(Masked& masked, std::string_view answer, WordLookup lookup) {
       sound = value >= kFirstNumber && put(value - kFirstNumber, UnitKind::kNumber) && sound;
       i = end;
     } else {
-      result.text += c;
+      // Apertium's case rules sometimes leave "deLla".
+      const bool inner = c >= 'A' && c <= 'Z' && i > 0 && is_lower(answer[i - 1]);
+      result.text += inner ? lower(c) : c;
       ++i;
     }
   }

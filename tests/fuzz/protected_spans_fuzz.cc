@@ -1,0 +1,27 @@
+// layers: text
+// Any bytes: spans lie in order inside the text, segments cover it, and a text proves itself.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "text/protected_spans.h"
+#include "text/segments.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto spans = nativo::text::find_spans(text);
+  std::size_t end = 0;
+  for (const auto& span : spans) {
+    if (span.begin < end || span.end <= span.begin || span.end > size) std::abort();
+    end = span.end;
+  }
+  end = 0;
+  for (const auto& segment : nativo::text::split_segments(text, spans)) {
+    if (segment.begin != end || segment.end <= segment.begin) std::abort();
+    end = segment.end;
+  }
+  if (end != size) std::abort();
+  if (!nativo::text::verify_protected(text, text).ok()) std::abort();
+  return 0;
+}

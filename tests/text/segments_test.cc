@@ -1,0 +1,76 @@
+#include "text/segments.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+
+namespace nativo::text {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+std::vector<std::string> sentences(std::string_view text) {
+  std::vector<std::string> all;
+  for (const Segment& segment : split_segments(text, find_spans(text))) {
+    if (segment.translatable) {
+      all.emplace_back(text.substr(segment.begin, segment.end - segment.begin));
+    }
+  }
+  return all;
+}
+
+TEST(SplitSegments, Sentences) {
+  EXPECT_THAT(
+      sentences("It rains. We stay in!  Mr. Smith, e.g. Tom, is 3.5 m tall. Why?"),
+      ElementsAre("It rains.", "We stay in!", "Mr. Smith, e.g. Tom, is 3.5 m tall.", "Why?"));
+  EXPECT_THAT(sentences("He said \"No.\" Then he left."),
+              ElementsAre("He said \"No.\"", "Then he left."));
+}
+
+TEST(SplitSegments, MarkersStayOutside) {
+  EXPECT_THAT(sentences("# Title\n\n1. First thing\n2) Second thing\n- a dash\n> quoted\n  * deep"),
+              ElementsAre("Title", "First thing", "Second thing", "a dash", "quoted", "deep"));
+  EXPECT_THAT(sentences("| Name | Age |\n|---|---|\n| Anna Rossi | 12 |"),
+              ElementsAre("Name", "Age", "Anna Rossi"));
+}
+
+TEST(SplitSegments, NothingToTranslate) {
+  EXPECT_THAT(sentences("```\nfor x in y:\n```"), IsEmpty());
+  EXPECT_THAT(sentences("12 + 3 = 15\n\n$x$ 7"), IsEmpty());
+  EXPECT_THAT(sentences(""), IsEmpty());
+}
+
+TEST(SplitSegments, SpansAreNeverCut) {
+  const std::string text = "The list [\"a. B\", \"c! D\"] and `x. Y` stay. Good.";
+  EXPECT_THAT(sentences(text),
+              ElementsAre("The list [\"a. B\", \"c! D\"] and `x. Y` stay.", "Good."));
+}
+
+TEST(SplitSegments, PiecesJoinedAreTheText) {
+  constexpr std::string_view kPool = "abI1 .,!?$`{}[]<>\\/\n\n~|%(=):;\"'#-*>  é";
+  Rng rng(11);
+  for (int round = 0; round < 5000; ++round) {
+    std::string text;
+    const std::size_t length = rng.below(80);
+    for (std::size_t i = 0; i < length; ++i) text += kPool[rng.below(kPool.size())];
+    const std::vector<Span> spans = find_spans(text);
+    std::size_t end = 0;
+    for (const Segment& segment : split_segments(text, spans)) {
+      ASSERT_EQ(segment.begin, end) << text;
+      ASSERT_LT(segment.begin, segment.end) << text;
+      end = segment.end;
+      for (const Span& span : spans) {
+        ASSERT_FALSE(span.begin < segment.end && segment.end < span.end) << text;
+      }
+    }
+    ASSERT_EQ(end, text.size()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace nativo::text
