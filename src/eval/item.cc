@@ -130,7 +130,7 @@ Result<Options> read_options(const Json& row) {
       letter != nullptr && letter->size() == 1) {
     gold = kLetters.find(letter->front());
   } else if (const auto label = row.find("label");
-             label != row.end() && label->is_number_unsigned()) {
+             label != row.end() && label->is_number_integer() && *label >= 0) {
     gold = label->get<std::size_t>();
   }
   if (gold >= options.texts.size()) {
