@@ -58,6 +58,7 @@
   });
 
   const curve = (id, sets, y) => {
+    const last = Math.max(1, ...sets.map((set) => set.data.length ? set.data.at(-1).x : 0));
     draw(id, {
       type: 'line',
       data: { datasets: sets.filter((set) => set.data.length > 0) },
@@ -65,7 +66,7 @@
         maintainAspectRatio: false,
         interaction: { mode: 'nearest', axis: 'x', intersect: false },
         scales: {
-          x: axis({ grid: { display: false }, title: 'step', axis: { type: 'linear', min: 0 } }),
+          x: axis({ grid: { display: false }, title: 'step', axis: { type: 'linear', min: 0, max: last } }),
           y: axis(y),
         },
         plugins: { legend: legend(sets.length > 1, { usePointStyle: true, pointStyle: 'line' }) },
@@ -115,6 +116,7 @@
   };
 
   const evaluation = (d) => {
+    const longest = Math.max(...d.base.concat(d.tuned).flat());
     const bars = (label, values, fill) => ({
       label, data: values.map((v) => v[0]), intervals: values, backgroundColor: fill,
       categoryPercentage: 0.72, barPercentage: 0.9, borderRadius: 2,
@@ -134,8 +136,7 @@
         maintainAspectRatio: false,
         scales: {
           x: axis({
-            // Room for the longest whisker.
-            axis: { min: 0, suggestedMax: Math.min(100, 2 + Math.max(...d.base.concat(d.tuned).flat())) },
+            axis: { min: 0, suggestedMax: Math.min(100, longest + 2) },
             ticks: { callback: (value) => value + '%' },
           }),
           y: axis({ grid: { display: false }, ticks: { color: colour('ink') } }),
