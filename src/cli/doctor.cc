@@ -67,8 +67,9 @@ void add_doctor(CLI::App& app) {
                                 fmt::format("{} threads,", thread_count()) + cpu_features());
     line(true, "memory", memory());
     line(true, "disk", disk());
-    const std::optional<std::string> no_apertium = translate::apertium_unavailable("en", "it");
-    line(!no_apertium, "translation", no_apertium.value_or("apertium eng-spa, spa-ita"));
+    const std::optional<Error> no_apertium = translate::engine_unavailable("apertium", "en", "it");
+    line(!no_apertium, "translation",
+         no_apertium ? std::string(no_apertium->what()) : "apertium: English, Spanish, Italian");
     const bool driver = std::filesystem::exists("/proc/driver/nvidia/version");
     fmt::print("--   {:<12} {}\n", "gpu",
                driver ? "an NVIDIA driver is there, but this build computes on the processor only"

@@ -25,7 +25,7 @@ void export_model(const Arguments& arguments) {
   const fs::path from = find_model(arguments.from);
   const model::Decoder decoder = model::load_decoder(from);
   model::SaveOptions options;
-  options.type = model::storage_type_from_name(arguments.dtype);
+  options.type = model::storage_type_from_option(arguments.dtype).value();
   options.max_shard_bytes = static_cast<std::uint64_t>(arguments.shard_mib) << 20;
   for (const char* name : {"tokenizer.model", "tokenizer_config.json", "generation_config.json"}) {
     if (fs::exists(from / name)) options.extra_files[name] = io::read_file(from / name);

@@ -64,7 +64,7 @@ Step translate_step(const Context& context, std::string input) {
   step.folder = context->stage("translate");
   step.needs = {input};
   step.spec = [context, input] {
-    data::StageSpec spec{.name = "translate", .key = {}, .version = 1, .options = {}};
+    data::StageSpec spec{.name = "translate", .key = {}, .version = translate::kTranslateVersion, .options = {}};
     spec.options["translate"] = config::to_json(context->options.translate);
     spec.options["language"] = context->options.run.language;
     spec.inputs.push_back(stage_input(*context, input));
@@ -85,7 +85,7 @@ Step filter_step(const Context& context, std::string input, bool with_tokenizer)
   step.needs = {input};
   if (with_tokenizer) step.needs.push_back("tokenizer");
   step.spec = [context, input, with_tokenizer] {
-    data::StageSpec spec{.name = "filter", .key = {}, .version = 1, .options = {}};
+    data::StageSpec spec{.name = "filter", .key = {}, .version = filter::kFilterVersion, .options = {}};
     spec.options["filter"] = config::to_json(context->options.filter);
     spec.options["language"] = context->options.run.language;
     spec.inputs.push_back(stage_input(*context, input));
@@ -111,7 +111,7 @@ Step dedup_step(const Context& context, std::string input) {
   step.folder = context->stage("dedup");
   step.needs = {input};
   step.spec = [context, input] {
-    data::StageSpec spec{.name = "dedup", .key = {}, .version = 1, .options = {}};
+    data::StageSpec spec{.name = "dedup", .key = {}, .version = dedup::kDedupVersion, .options = {}};
     spec.options["dedup"] = config::to_json(context->options.dedup);
     spec.inputs.push_back(stage_input(*context, input));
     return finished(std::move(spec));
@@ -134,7 +134,7 @@ Step mix_step(const Context& context, std::string input) {
     return by_source;
   };
   step.spec = [context, input, weights] {
-    data::StageSpec spec{.name = "mix", .key = {}, .version = 1, .options = {}};
+    data::StageSpec spec{.name = "mix", .key = {}, .version = mix::kMixVersion, .options = {}};
     spec.options["mix"] = config::to_json(context->options.mix);
     spec.options["weights"] = weights();
     spec.options["seed"] = context->options.run.seed;

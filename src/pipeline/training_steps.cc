@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "config/json_writer.h"
@@ -24,20 +25,22 @@ fs::path tokenizer_file(const RunContext& context) {
   return context.folder / "tokenizer" / kTokenizerFile;
 }
 
-/// Records whose language is `lang`, split like the mix splits: by a hash of (seed, id).
+/// What a training learns from, and what it is measured on.
 struct Split {
   std::vector<data::Record> train;
   std::vector<data::Record> heldout;
 };
 
+/// The ingested records in the base's language; a hash of (seed, id) decides which are held out.
 Split base_records(const RunContext& context) {
+  const auto seed = static_cast<std::uint64_t>(context.options.run.seed);
+  const double share = context.options.mix.heldout_share;
   Split split;
   data::RecordReader reader(context.stage("ingest"));
   data::Record record;
   while (reader.next(record)) {
     if (record.lang != context.options.model.base_language) continue;
-    const bool held = mix::is_heldout(record.id, context.options.mix.heldout_share,
-                                      static_cast<std::uint64_t>(context.options.run.seed));
+    const bool held = static_cast<double>(xxh64(record.id, seed)) * 0x1.0p-64 < share;
     (held ? split.heldout : split.train).push_back(record);
   }
   if (split.train.empty()) {
@@ -70,7 +73,7 @@ Json tokenizer_config(const text::Tokenizer& tokenizer, std::int64_t max_positio
 model::SaveOptions save_options(const RunContext& context, const text::Tokenizer& tokenizer,
                                 const model::DecoderConfig& config) {
   model::SaveOptions options;
-  options.type = model::storage_type_from_name(context.options.model.dtype);
+  options.type = model::storage_type_from_option(context.options.model.dtype).value();
   options.extra_files[std::string(kTokenizerFile)] = tokenizer.model_bytes();
   options.extra_files["tokenizer_config.json"] =
       dump_json_pretty(tokenizer_config(tokenizer, config.max_positions));

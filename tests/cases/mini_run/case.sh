@@ -34,4 +34,4 @@ done
 # The model goes out and comes back; chat answers from a pipe.
 expect 0 export run --output exported --dtype f32
 [ -s exported/model.safetensors ] && [ -s exported/tokenizer.model ] || fail "export is incomplete"
-echo 'Ciao!' | "$NATIVO" chat exported --set max_tokens=5 >stdout.txt 2>stderr.txt || fail "chat failed"
+echo 'Ciao!' | "$NATIVO" chat exported --set sampler.max_tokens=5 >stdout.txt 2>stderr.txt || fail "chat failed"
