@@ -45,8 +45,8 @@ class RecordTranslator {
   std::unique_ptr<State> state_;
 };
 
-/// Runs the stage over `input` into `folder`. The manifest's detail names engine and version and
-/// counts "passed_unchanged", "translated", "sentences", "sentences_asked", and "spans_proven".
+/// Runs the stage over `input` into `folder`. The manifest's detail names engine, version, from and
+/// to; what happened to a record is in its lineage (none of this stage: it passed unchanged).
 /// Throws Error when the engine is not there (kMissingInput) or breaks (kIo).
 data::Manifest run_translate(const data::fs::path& folder, const data::StageSpec& spec,
                              data::RecordReader& input, const TranslateOptions& options,
