@@ -100,7 +100,7 @@ double top_ngram_share(std::span<const text::Word> words, std::size_t n, std::si
   const std::size_t runs = words.size() - n + 1;
   HashCounts counts(runs);
   std::size_t best = 0;
-  std::size_t best_count = 1;
+  std::size_t best_count = 2;  // what is said twice is no repetition yet
   for (std::size_t i = 0; i < runs; ++i) {
     const std::size_t count = counts.add(ngram_hash(hashes, i, n)) + 1;
     if (count > best_count) {
@@ -108,7 +108,7 @@ double top_ngram_share(std::span<const text::Word> words, std::size_t n, std::si
       best = i;
     }
   }
-  if (best_count < 2) return 0.0;
+  if (best_count < 3) return 0.0;
   return ratio((ngram_chars(words, best, n) + n - 1) * best_count, chars);
 }
 

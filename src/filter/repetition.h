@@ -22,7 +22,8 @@ struct DuplicateLines {
 [[nodiscard]] DuplicateLines duplicate_lines(std::string_view prose);
 
 /// Characters in all occurrences of the most frequent run of `n` words (one space between them)
-/// over `chars`, the text's length; 0 when no run occurs twice. Case matters. Callers leave
+/// over `chars`, the text's length; 0 when no run occurs three times
+/// (datatrove: twice; in 40 words a name that is said twice would do). Case matters. Callers leave
 /// punctuation out of `words`, which datatrove does not: frames of tables and formulas are no
 /// repetition.
 [[nodiscard]] double top_ngram_share(std::span<const text::Word> words, std::size_t n,

@@ -99,9 +99,12 @@ double english_in(const Subject& s) {
   return english / static_cast<double>(s.words);
 }
 
-/// CLD2 takes short Italian that is full of English names for English; function words tell better.
+/// CLD2 takes short Italian that is full of English names for English, as a whole or in part;
+/// function words tell better.
 bool is_mistaken(const Subject& s) {
-  return s.language.lang == "en" && s.record->lang == "it" && s.language.bytes < kVeryManyLetters &&
+  const text::LanguageGuess& guess = s.language;
+  const bool english = guess.lang == "en" || (guess.lang == "it" && guess.second == "en");
+  return english && s.record->lang == "it" && guess.bytes < kVeryManyLetters &&
          english_in(s) < 0.25;
 }
 
