@@ -1,7 +1,7 @@
 // nativo run: the whole pipeline, as far as it is not up to date already.
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <cerrno>  // program_invocation_name
 #include <memory>
 
 #include "cli/verb.h"
@@ -16,8 +16,9 @@ void add_run(CLI::App& app) {
   verb->callback([arguments] {
     pipeline::Pipeline pipeline(arguments->read());
     pipeline.run();
-    fmt::print("\nReport:  {}\nTalk to it:  {} chat {}\n", (pipeline.folder() / "report.html").native(),
-               "build/release/nativo", pipeline.folder().native());
+    fmt::print("\nReport:      {}\nTalk to it:  {} chat {}\n",
+               (pipeline.folder() / "report.html").native(), program_invocation_name,
+               pipeline.folder().native());
   });
 }
 

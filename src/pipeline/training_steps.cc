@@ -110,8 +110,9 @@ Json training_summary(const model::Decoder& decoder, const train::TrainInput& in
 /// Trains `decoder` on the records and leaves the result in `folder` (a Hugging Face directory inside
 /// the training's own folder), completed with a manifest.
 void train_and_save(const RunContext& context, const data::StageSpec& spec, const fs::path& folder,
-                    model::Decoder& decoder, const Split& split, const train::TrainOptions& options) {
+                    model::Decoder& decoder, const Split& split, train::TrainOptions options) {
   const double start = monotonic_seconds();
+  options.seed = context.options.run.seed;
   const text::Tokenizer tokenizer(tokenizer_file(context));
   if (tokenizer.vocab_size() > decoder.config().vocab_size) {
     throw Error(ExitCode::kData,
@@ -239,6 +240,7 @@ Step train_step(const Context& context) {
   step.spec = [context] {
     data::StageSpec spec{.name = "train", .key = {}, .version = 1, .options = {}};
     spec.options["train"] = config::to_json(context->options.train);
+    spec.options["seed"] = context->options.run.seed;
     spec.options["dtype"] = context->options.model.dtype;
     spec.inputs.push_back({{"name", "mix"}, {"sha256", output_digest(context->stage("mix"), "")}});
     spec.inputs.push_back(

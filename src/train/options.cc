@@ -53,9 +53,6 @@ void TrainOptions::visit(config::Visitor& visitor) {
                  .min = 0,
                  .max = 1e9},
                 clip_norm);
-  visitor.value(
-      {.name = "seed", .help = "decides packing and order", .min = 0, .max = 9007199254740992.0},
-      seed);
   visitor.value({.name = "eval_every",
                  .help = "steps between losses on the held-out examples; 0 = first and last only",
                  .min = 0,
@@ -72,10 +69,6 @@ void TrainOptions::visit(config::Visitor& visitor) {
                  .help = "which tokens are predicted: the assistant's, or all",
                  .choices = {"assistant", "all"}},
                 train_on);
-  visitor.value({.name = "save_dtype",
-                 .help = "how the trained weights are stored",
-                 .choices = {"bf16", "f16", "f32"}},
-                save_dtype);
 }
 
 }  // namespace nativo::train

@@ -23,12 +23,11 @@ struct TrainOptions {
   double beta2 = 0.95;
   double eps = 1e-8;
   double clip_norm = 1.0;
-  std::int64_t seed = 1;
+  std::int64_t seed = 1;  ///< not an option of [train]: the run's seed, set by the caller
   std::int64_t eval_every = 100;
   std::int64_t checkpoint_every = 100;
   std::int64_t keep = 2;
   std::string train_on = "assistant";
-  std::string save_dtype = "bf16";
 
   void visit(config::Visitor& visitor);
 };
