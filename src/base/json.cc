@@ -15,7 +15,7 @@ std::string dump_json_pretty(const Json& value) {
 Json parse_json(std::string_view text, std::string_view where) {
   try {
     return Json::parse(text);
-  } catch (const Json::parse_error& e) {
+  } catch (const Json::exception& e) {  // out_of_range too: a number beyond a double
     throw Error(ExitCode::kData, std::string(where) + ": not valid JSON: " + e.what());
   }
 }

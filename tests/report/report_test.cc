@@ -284,6 +284,8 @@ TEST_F(ReportTest, MetricsOfARunThatWasCutOff) {
   EXPECT_EQ(data["trainings"][0]["eval_loss"], Json::parse("[[0, 5.0]]"));
   put("train/metrics.jsonl", "{\"step\":1,\"loss\":4}\n{\"st\n{\"step\":3,\"loss\":4}\n");
   EXPECT_THAT(damage(), HasSubstr("train/metrics.jsonl:2"));
+  put("train/metrics.jsonl", "{\"step\":1,\"loss\":1e400}\n");
+  EXPECT_THAT(damage(), HasSubstr("train/metrics.jsonl:1"));
   put("train/metrics.jsonl", "{\"loss\":4}\n");
   EXPECT_THAT(damage(), HasSubstr("step"));
 }
