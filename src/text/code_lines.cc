@@ -1,5 +1,6 @@
 // Strong lines are code by themselves; weak ones (blank, indented, closing brackets, comments) only
-// between or right after strong ones.
+// between or right after strong ones. What stands between two strong lines and does not end like a
+// sentence is code too: a shell command, a "with open(..) as file:".
 #include "text/code_lines.h"
 
 #include <array>
@@ -80,6 +81,10 @@ LineKind classify(std::string_view raw) {
   if ((line.ends_with("{") || line.ends_with("}")) && has_any(line, "();=")) {
     return LineKind::kStrong;
   }
+  if ((line.ends_with(":") && line.starts_with("with ") && line.find(" as ") != line.npos) ||
+      line.starts_with("except ")) {
+    return LineKind::kStrong;
+  }
   if (line.ends_with("):") && is_word(line[0]) && line.find(". ") == std::string_view::npos &&
       (line.starts_with("if ") || line.starts_with("for ") || line.starts_with("while "))) {
     return LineKind::kStrong;
@@ -92,23 +97,46 @@ LineKind classify(std::string_view raw) {
   const bool list = line.size() > 1 && has_any(line.substr(0, 1), "-*+0123456789") &&
                     (line[1] == ' ' || has_any(line.substr(0, 4), ".)"));
   if (indented && !list) return LineKind::kWeak;
-  if (line.starts_with("//") || line.starts_with("/*") || line.starts_with("else:") ||
-      line.starts_with("try:") || line.starts_with("except") || line.starts_with("end") ||
-      line.starts_with("@")) {
-    return has_any(line.substr(0, 1), "/@") || line.size() < 24 ? LineKind::kWeak
-                                                                : LineKind::kProse;
+  if (line.starts_with("# ") || line.starts_with("//") || line.starts_with("/*") ||
+      line.starts_with("else:") || line.starts_with("try:") || line.starts_with("except") ||
+      line.starts_with("end") || line.starts_with("@")) {
+    return has_any(line.substr(0, 1), "#/@") || line.size() < 24 ? LineKind::kWeak
+                                                                 : LineKind::kProse;
   }
   return LineKind::kProse;
+}
+
+struct Line {
+  std::size_t begin;
+  std::size_t end;
+  LineKind kind;
+};
+
+bool ends_like_a_sentence(std::string_view line) {
+  line = trim(line);
+  return line.ends_with(".") || line.ends_with("?") || line.ends_with("!");
+}
+
+/// Makes weak the up to three lines between strong ones that are neither blank nor end a sentence.
+void fill_gaps(std::string_view text, std::vector<Line>& lines) {
+  constexpr std::size_t kWidestGap = 3;
+  std::size_t last_strong = lines.size();
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (lines[i].kind != LineKind::kStrong) continue;
+    const bool near = last_strong < i && i - last_strong <= kWidestGap + 1;
+    for (std::size_t k = near ? last_strong + 1 : i; k < i; ++k) {
+      const std::string_view line = text.substr(lines[k].begin, lines[k].end - lines[k].begin);
+      if (lines[k].kind == LineKind::kProse && !ends_like_a_sentence(line)) {
+        lines[k].kind = LineKind::kWeak;
+      }
+    }
+    last_strong = i;
+  }
 }
 
 }  // namespace
 
 std::vector<std::pair<std::size_t, std::size_t>> find_code_lines(std::string_view text) {
-  struct Line {
-    std::size_t begin;
-    std::size_t end;
-    LineKind kind;
-  };
   std::vector<Line> lines;
   for (std::size_t begin = 0; begin <= text.size();) {
     std::size_t end = text.find('\n', begin);
@@ -116,6 +144,7 @@ std::vector<std::pair<std::size_t, std::size_t>> find_code_lines(std::string_vie
     lines.push_back({begin, end, classify(text.substr(begin, end - begin))});
     begin = end + 1;
   }
+  fill_gaps(text, lines);
   std::vector<std::pair<std::size_t, std::size_t>> runs;
   for (std::size_t i = 0; i < lines.size();) {
     if (lines[i].kind != LineKind::kStrong) {

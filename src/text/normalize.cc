@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "text/code_lines.h"
 
 namespace nativo::text {
 namespace {
@@ -241,10 +242,15 @@ std::string prose(std::string_view text, Inline code) {
   std::string out;
   out.reserve(text.size());
   bool first = true;
-  for_each_line(text, [&](std::string_view line, bool is_code) {
+  const auto runs = find_code_lines(text);
+  auto run = runs.begin();
+  for_each_line(text, [&](std::string_view line, bool fenced) {
     if (!first) out += '\n';
     first = false;
-    if (!is_code) append_prose(line, code, out);
+    const auto begin = static_cast<std::size_t>(line.data() - text.data());
+    while (run != runs.end() && run->second <= begin) ++run;
+    const bool unfenced = run != runs.end() && run->first <= begin;
+    if (!fenced && !unfenced) append_prose(line, code, out);
   });
   return out;
 }

@@ -23,7 +23,8 @@ namespace nativo::text {
 /// Whether `inline code` and $LaTeX$ stay in what prose() gives.
 enum class Inline { kDrop, kKeep };
 
-/// The natural language in `text`: without fenced code, `inline code`, $LaTeX$, HTML tags, URLs and
+/// The natural language in `text`: without fenced code, code without a fence (text/code_lines.h),
+/// `inline code`, $LaTeX$, HTML tags, URLs and
 /// a YAML front matter; each leaves one space, lines stay lines. A fence that is never closed runs
 /// to the end (CommonMark 0.31, 4.5). Fences are ``` of any length and ~~~ of up to five: longer
 /// rows of tildes underline headings in reStructuredText.

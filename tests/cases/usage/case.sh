@@ -14,3 +14,4 @@ expect 0 doctor
 says 'processor'
 expect 0 options train
 says 'train\.lr'
+"$NATIVO" options --markdown | cmp - "$SOURCE/docs/options.md" || fail "docs/options.md is out of date: nativo options --markdown"
