@@ -24,7 +24,8 @@ add_library(nativo_cld2 INTERFACE)
 target_include_directories(nativo_cld2 SYSTEM INTERFACE ${CLD2_INCLUDE_DIR})
 target_link_libraries(nativo_cld2 INTERFACE ${CLD2_LIBRARY})
 
-# FAISS is a static library in Debian and needs BLAS and LAPACK beside it.
+# FAISS: what the tests hold our range search against (docs/decisions/0004). A static library in Debian
+# that needs BLAS and LAPACK beside it.
 find_package(BLAS REQUIRED)
 find_package(LAPACK REQUIRED)
 find_library(FAISS_LIBRARY faiss REQUIRED)

@@ -49,8 +49,8 @@ namespace detail {
 }  // namespace nativo
 
 /// States a truth of the program itself. No user input, however hostile, may reach a failing check.
-#define NATIVO_CHECK(condition, message)                                              \
-  do {                                                                                \
-    if (!(condition)) [[unlikely]]                                                    \
-      ::nativo::detail::check_failed(#condition, __FILE__, __LINE__, (message));      \
+#define NATIVO_CHECK(condition, message)                                         \
+  do {                                                                           \
+    if (!(condition)) [[unlikely]]                                               \
+      ::nativo::detail::check_failed(#condition, __FILE__, __LINE__, (message)); \
   } while (false)

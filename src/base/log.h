@@ -1,5 +1,5 @@
-// What a person reads on stderr: notes, warnings, errors. Progress lines (base/progress.h) share the
-// terminal with it. Rule: untrusted text goes through printable() before it gets here.
+// What a person reads on stderr: notes, warnings, errors. Progress lines (base/progress.h) share
+// the terminal with it. Rule: untrusted text goes through printable() before it gets here.
 #pragma once
 
 #include <fmt/core.h>

@@ -14,9 +14,9 @@ namespace nativo {
 /// Sets the number of threads; 0 = all cores that the process may use.
 void set_thread_count(int threads);
 
-/// Calls body(i) for i in 0..count-1 on all threads, items handed out dynamically. `body` must write
-/// only what belongs to item i, so that the result does not depend on the number of threads. The
-/// first exception is rethrown after the loop.
+/// Calls body(i) for i in 0..count-1 on all threads, items handed out dynamically. `body` must
+/// write only what belongs to item i, so that the result does not depend on the number of threads.
+/// The first exception is rethrown after the loop.
 template <class Body>
 void parallel_for(std::size_t count, const Body& body) {
   std::exception_ptr failure;

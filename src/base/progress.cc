@@ -44,8 +44,9 @@ void Progress::show(bool force) {
   const double speed = elapsed > 0.0 ? fresh / elapsed : 0.0;
   std::string text = fmt::format("{:<10} ", label_);
   if (total_ > 0) {
-    text += fmt::format("{:3.0f}%  {}/{} {}", 100.0 * static_cast<double>(done_) / static_cast<double>(total_),
-                        done_, total_, unit_);
+    text += fmt::format("{:3.0f}%  {}/{} {}",
+                        100.0 * static_cast<double>(done_) / static_cast<double>(total_), done_,
+                        total_, unit_);
   } else {
     text += fmt::format("{} {}", done_, unit_);
   }

@@ -1,4 +1,5 @@
-// How far a long job is: one live line with an ETA on a terminal, a plain line every 10 s elsewhere.
+// How far a long job is: one live line with an ETA on a terminal, a plain line every 10 s
+// elsewhere.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +11,15 @@ namespace nativo {
 /// Reports the progress of one job on stderr. Thread-safe.
 class Progress {
  public:
-  /// `label` names the job; `total` is the number of units (0 = unknown); `unit` is its plural name.
+  /// `label` names the job; `total` is the number of units (0 = unknown); `unit` is its plural
+  /// name.
   Progress(std::string label, std::uint64_t total, std::string unit);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Adds finished units. `already` units were done by an earlier, interrupted run: they count in the
-  /// position but not in the speed.
+  /// Adds finished units. `already` units were done by an earlier, interrupted run: they count in
+  /// the position but not in the speed.
   void advance(std::uint64_t units = 1);
   void already(std::uint64_t units);
 

@@ -20,7 +20,7 @@ struct Rejection {
 template <class T>
 class Result {
  public:
-  Result(T value) : state_(std::move(value)) {}               // NOLINT: implicit by design
+  Result(T value) : state_(std::move(value)) {}                  // NOLINT: implicit by design
   Result(Rejection rejection) : state_(std::move(rejection)) {}  // NOLINT: implicit by design
 
   [[nodiscard]] bool ok() const noexcept { return state_.index() == 0; }

@@ -1,6 +1,6 @@
 // Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
-// 1, 2, 3", SC11). A number depends only on (seed, stream, index), never on who asked before, so the
-// same run gives the same bits on any number of threads and after any restart.
+// 1, 2, 3", SC11). A number depends only on (seed, stream, index), never on who asked before, so
+// the same run gives the same bits on any number of threads and after any restart.
 #pragma once
 
 #include <array>
@@ -37,12 +37,10 @@ class Rng {
 
   /// 64 uniform bits; advances by one position.
   constexpr std::uint64_t next() {
-    const auto block = philox({static_cast<std::uint32_t>(position_),
-                               static_cast<std::uint32_t>(position_ >> 32),
-                               static_cast<std::uint32_t>(stream_),
-                               static_cast<std::uint32_t>(stream_ >> 32)},
-                              {static_cast<std::uint32_t>(seed_),
-                               static_cast<std::uint32_t>(seed_ >> 32)});
+    const auto block =
+        philox({static_cast<std::uint32_t>(position_), static_cast<std::uint32_t>(position_ >> 32),
+                static_cast<std::uint32_t>(stream_), static_cast<std::uint32_t>(stream_ >> 32)},
+               {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
     ++position_;
     return std::uint64_t{block[0]} | (std::uint64_t{block[1]} << 32);
   }

@@ -1,4 +1,5 @@
-// Small words about text that have no home in <string>: trimming, splitting, showing untrusted text.
+// Small words about text that have no home in <string>: trimming, splitting, showing untrusted
+// text.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +20,8 @@ namespace nativo {
                                       std::string_view to);
 
 /// The candidate nearest to `word` by edit distance, or "" when none is near enough to suggest.
-[[nodiscard]] std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+[[nodiscard]] std::string nearest(std::string_view word,
+                                  const std::vector<std::string>& candidates);
 
 /// Makes untrusted text safe for a terminal: control characters (but \n and \t), escape sequences,
 /// bidirectional controls and invalid UTF-8 become visible replacements.

@@ -1,11 +1,12 @@
 // nativo chat: talk to a model in the terminal, or line by line through a pipe.
+#include "serve/chat.h"
+
 #include <memory>
 
 #include "base/parallel.h"
 #include "cli/verb.h"
 #include "config/config_file.h"
 #include "generate/local_model.h"
-#include "serve/chat.h"
 
 namespace nativo::cli {
 
@@ -14,9 +15,10 @@ void add_chat(CLI::App& app) {
   const auto folder = std::make_shared<std::string>();
   const auto sets = std::make_shared<std::vector<std::string>>();
   verb->add_option("model", *folder, "run folder or model directory")->required()->type_name("DIR");
-  verb->add_option("--set", *sets,
-                   "system=TEXT, sampler.temperature=0.7, sampler.top_p, sampler.top_k, sampler.min_p, "
-                   "sampler.repetition_penalty, sampler.max_tokens, sampler.seed")
+  verb->add_option(
+          "--set", *sets,
+          "system=TEXT, sampler.temperature=0.7, sampler.top_p, sampler.top_k, sampler.min_p, "
+          "sampler.repetition_penalty, sampler.max_tokens, sampler.seed")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)
       ->take_all();

@@ -15,7 +15,8 @@ void ConfigArguments::add_to(CLI::App& verb, bool required) {
 
 pipeline::PipelineOptions ConfigArguments::read() const {
   pipeline::PipelineOptions options;
-  config::ConfigFile config = file.empty() ? config::ConfigFile(sets) : config::ConfigFile(file, sets);
+  config::ConfigFile config =
+      file.empty() ? config::ConfigFile(sets) : config::ConfigFile(file, sets);
   config.read(options);
   return options;
 }

@@ -26,7 +26,8 @@ std::string proc_value(const char* file, const std::string& key) {
   while (std::getline(stream, line)) {
     if (!line.starts_with(key)) continue;
     const std::size_t colon = line.find(':');
-    if (colon != std::string::npos) return std::string(trim(std::string_view(line).substr(colon + 1)));
+    if (colon != std::string::npos)
+      return std::string(trim(std::string_view(line).substr(colon + 1)));
   }
   return {};
 }
@@ -35,14 +36,18 @@ std::string cpu_features() {
   const std::string flags = " " + proc_value("/proc/cpuinfo", "flags") + " ";
   std::string found;
   for (const char* flag : {"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile"}) {
-    if (flags.find(fmt::format(" {} ", flag)) != std::string::npos) found += fmt::format(" {}", flag);
+    if (flags.find(fmt::format(" {} ", flag)) != std::string::npos)
+      found += fmt::format(" {}", flag);
   }
   return found.empty() ? " no vector extensions beyond the baseline: training will be slow" : found;
 }
 
 std::string memory() {
-  const auto bytes = [](const std::string& value) { return std::strtod(value.c_str(), nullptr) * 1024.0; };
-  return fmt::format("{} of {} available", human_bytes(bytes(proc_value("/proc/meminfo", "MemAvailable"))),
+  const auto bytes = [](const std::string& value) {
+    return std::strtod(value.c_str(), nullptr) * 1024.0;
+  };
+  return fmt::format("{} of {} available",
+                     human_bytes(bytes(proc_value("/proc/meminfo", "MemAvailable"))),
                      human_bytes(bytes(proc_value("/proc/meminfo", "MemTotal"))));
 }
 
@@ -63,8 +68,9 @@ void add_doctor(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("doctor", "show what this machine has, and what is missing");
   verb->callback([] {
     line(true, "nativo", NATIVO_VERSION);
-    line(true, "processor", proc_value("/proc/cpuinfo", "model name") + ", " +
-                                fmt::format("{} threads,", thread_count()) + cpu_features());
+    line(true, "processor",
+         proc_value("/proc/cpuinfo", "model name") + ", " +
+             fmt::format("{} threads,", thread_count()) + cpu_features());
     line(true, "memory", memory());
     line(true, "disk", disk());
     const std::optional<Error> no_apertium = translate::engine_unavailable("apertium", "en", "it");

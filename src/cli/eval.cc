@@ -1,4 +1,6 @@
 // nativo eval: a run's evaluation; or any model directory, alone or beside another.
+#include "eval/eval.h"
+
 #include <fmt/format.h>
 
 #include <memory>
@@ -6,7 +8,6 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "cli/verb.h"
-#include "eval/eval.h"
 #include "generate/local_model.h"
 #include "io/file.h"
 #include "pipeline/pipeline.h"
@@ -37,7 +38,8 @@ void evaluate_models(const Arguments& arguments) {
   const pipeline::PipelineOptions options = arguments.config.read();
   if (options.eval.task.empty()) {
     throw Error(ExitCode::kConfig, "no [eval.task.NAME] in the pipeline file",
-                "add one with kind and path, or --set eval.task.NAME.kind=... --set eval.task.NAME.path=...");
+                "add one with kind and path, or --set eval.task.NAME.kind=... --set "
+                "eval.task.NAME.path=...");
   }
   set_thread_count(static_cast<int>(options.run.threads));
   const eval::EvalResult tuned = measure(arguments.model, options.eval, "model");
@@ -67,7 +69,8 @@ void add_eval(CLI::App& app) {
   arguments->config.add_to(*verb, /*required=*/false);
   verb->add_option("-m,--model", arguments->model, "evaluate this model directory or run instead")
       ->type_name("DIR");
-  verb->add_option("--base", arguments->base, "and put it beside this one (with --model)")->type_name("DIR");
+  verb->add_option("--base", arguments->base, "and put it beside this one (with --model)")
+      ->type_name("DIR");
   verb->add_option("-o,--output", arguments->output, "folder for the results (with --model)")
       ->type_name("DIR");
   verb->callback([arguments] {

@@ -1,4 +1,5 @@
-// nativo export: a finished run's model as a Hugging Face directory elsewhere, in the dtype asked for.
+// nativo export: a finished run's model as a Hugging Face directory elsewhere, in the dtype asked
+// for.
 #include <fmt/format.h>
 
 #include <memory>
@@ -40,7 +41,8 @@ fs::path find_model(const fs::path& path) {
   if (fs::exists(path / "config.json")) return path;
   const fs::path tuned = pipeline::tuned_model_folder(path);
   if (fs::exists(tuned / "config.json")) return tuned;
-  throw Error(ExitCode::kMissingInput, path.native() + ": neither a model directory nor a finished run",
+  throw Error(ExitCode::kMissingInput,
+              path.native() + ": neither a model directory nor a finished run",
               "give a folder with config.json, or a run folder whose train step is done");
 }
 
@@ -48,8 +50,12 @@ void add_export(CLI::App& app) {
   CLI::App* verb = app.add_subcommand(
       "export", "write the tuned model as a Hugging Face directory that other systems load");
   const auto arguments = std::make_shared<Arguments>();
-  verb->add_option("model", arguments->from, "run folder or model directory")->required()->type_name("DIR");
-  verb->add_option("-o,--output", arguments->to, "directory to write")->required()->type_name("DIR");
+  verb->add_option("model", arguments->from, "run folder or model directory")
+      ->required()
+      ->type_name("DIR");
+  verb->add_option("-o,--output", arguments->to, "directory to write")
+      ->required()
+      ->type_name("DIR");
   verb->add_option("--dtype", arguments->dtype, "f32, bf16 or f16")
       ->check(CLI::IsMember({"f32", "bf16", "f16"}))
       ->capture_default_str();

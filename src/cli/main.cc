@@ -1,4 +1,5 @@
-// nativo: the command line. Parses, hands over to a verb, turns errors into messages and exit codes.
+// nativo: the command line. Parses, hands over to a verb, turns errors into messages and exit
+// codes.
 #include <new>
 
 #include "base/error.h"
@@ -12,7 +13,8 @@ namespace {
 using nativo::ExitCode;
 
 constexpr const char* kAbout =
-    "nativo makes a language model a native speaker: from English instructions and native text to a\n"
+    "nativo makes a language model a native speaker: from English instructions and native text to "
+    "a\n"
     "fine-tuned model, the proof that it improved, and a place to talk to it.";
 
 constexpr const char* kFooter =
@@ -20,8 +22,10 @@ constexpr const char* kFooter =
     "Your own:         nativo run -c nativo.toml --set model.base=/models/Mistral-7B-v0.1\n"
     "Options of a run: nativo options\n"
     "\n"
-    "Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 bug, 73 locked by another run,\n"
-    "74 input/output error, 75 interrupted or out of space: run again to continue, 78 configuration.";
+    "Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 bug, 73 locked by another "
+    "run,\n"
+    "74 input/output error, 75 interrupted or out of space: run again to continue, 78 "
+    "configuration.";
 
 int fail(ExitCode code, const std::string& message, const std::string& hint) {
   nativo::log::error("{}", nativo::printable(message));
@@ -52,7 +56,8 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(e);
-    return fail(ExitCode::kUsage, e.what(), "nativo --help shows the commands, nativo VERB --help one of them");
+    return fail(ExitCode::kUsage, e.what(),
+                "nativo --help shows the commands, nativo VERB --help one of them");
   } catch (const nativo::Error& e) {
     return fail(e.code(), e.what(), e.hint());
   } catch (const std::bad_alloc&) {

@@ -10,7 +10,8 @@
 namespace nativo::cli {
 
 void add_plan(CLI::App& app) {
-  CLI::App* verb = app.add_subcommand("plan", "show what `nativo run` would do, and why; changes nothing");
+  CLI::App* verb =
+      app.add_subcommand("plan", "show what `nativo run` would do, and why; changes nothing");
   const auto arguments = std::make_shared<ConfigArguments>();
   arguments->add_to(*verb, /*required=*/true);
   verb->callback([arguments] {

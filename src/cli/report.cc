@@ -1,11 +1,12 @@
 // nativo report: writes the page of a run from what lies in its folder.
+#include "report/report.h"
+
 #include <fmt/format.h>
 
 #include <memory>
 
 #include "base/error.h"
 #include "cli/verb.h"
-#include "report/report.h"
 
 namespace nativo::cli {
 
@@ -14,7 +15,8 @@ void add_report(CLI::App& app) {
   const auto folder = std::make_shared<std::string>();
   const auto output = std::make_shared<std::string>();
   verb->add_option("run", *folder, "run folder")->required()->type_name("DIR");
-  verb->add_option("-o,--output", *output, "page to write; default RUN/report.html")->type_name("FILE");
+  verb->add_option("-o,--output", *output, "page to write; default RUN/report.html")
+      ->type_name("FILE");
   verb->callback([folder, output] {
     namespace fs = std::filesystem;
     if (!fs::is_directory(fs::path(*folder) / "stages")) {

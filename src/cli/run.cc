@@ -10,7 +10,8 @@
 namespace nativo::cli {
 
 void add_run(CLI::App& app) {
-  CLI::App* verb = app.add_subcommand("run", "run the pipeline: sources to report; continues what is there");
+  CLI::App* verb =
+      app.add_subcommand("run", "run the pipeline: sources to report; continues what is there");
   const auto arguments = std::make_shared<ConfigArguments>();
   arguments->add_to(*verb, /*required=*/true);
   verb->callback([arguments] {

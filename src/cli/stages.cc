@@ -1,5 +1,5 @@
-// nativo ingest|tokenizer|translate|filter|dedup|mix|base|train: the pipeline up to one step; or, for
-// the data stages, one stage alone on a file of yours.
+// nativo ingest|tokenizer|translate|filter|dedup|mix|base|train: the pipeline up to one step; or,
+// for the data stages, one stage alone on a file of yours.
 #include <fmt/format.h>
 
 #include <memory>
@@ -19,14 +19,18 @@ struct InputArguments {
   std::string licence;
 
   void add_to(CLI::App& verb) {
-    verb.add_option("-i,--input", input, "run this stage alone on this file or folder")->type_name("PATH");
-    verb.add_option("-o,--output", output, "folder for its output (with --input)")->type_name("DIR");
-    verb.add_option("--lang", lang, "language of the input, ISO 639-1 (with --input)")->type_name("LANG");
+    verb.add_option("-i,--input", input, "run this stage alone on this file or folder")
+        ->type_name("PATH");
+    verb.add_option("-o,--output", output, "folder for its output (with --input)")
+        ->type_name("DIR");
+    verb.add_option("--lang", lang, "language of the input, ISO 639-1 (with --input)")
+        ->type_name("LANG");
     verb.add_option("--licence", licence, "licence of the input (with --input)")->type_name("TEXT");
   }
 };
 
-void run_alone(const std::string& stage, const ConfigArguments& config, const InputArguments& input) {
+void run_alone(const std::string& stage, const ConfigArguments& config,
+               const InputArguments& input) {
   if (input.output.empty() || input.lang.empty() || input.licence.empty()) {
     throw Error(ExitCode::kUsage, "--input needs --output, --lang and --licence too");
   }

@@ -13,7 +13,8 @@ namespace {
 
 using Context = std::shared_ptr<RunContext>;
 
-Json stage_input(const RunContext& context, const std::string& stage, std::string_view prefix = "records") {
+Json stage_input(const RunContext& context, const std::string& stage,
+                 std::string_view prefix = "records") {
   return {{"name", stage}, {"sha256", output_digest(context.stage(stage), prefix)}};
 }
 
@@ -64,7 +65,8 @@ Step translate_step(const Context& context, std::string input) {
   step.folder = context->stage("translate");
   step.needs = {input};
   step.spec = [context, input] {
-    data::StageSpec spec{.name = "translate", .key = {}, .version = translate::kTranslateVersion, .options = {}};
+    data::StageSpec spec{
+        .name = "translate", .key = {}, .version = translate::kTranslateVersion, .options = {}};
     spec.options["translate"] = config::to_json(context->options.translate);
     spec.options["language"] = context->options.run.language;
     spec.inputs.push_back(stage_input(*context, input));
@@ -85,7 +87,8 @@ Step filter_step(const Context& context, std::string input, bool with_tokenizer)
   step.needs = {input};
   if (with_tokenizer) step.needs.push_back("tokenizer");
   step.spec = [context, input, with_tokenizer] {
-    data::StageSpec spec{.name = "filter", .key = {}, .version = filter::kFilterVersion, .options = {}};
+    data::StageSpec spec{
+        .name = "filter", .key = {}, .version = filter::kFilterVersion, .options = {}};
     spec.options["filter"] = config::to_json(context->options.filter);
     spec.options["language"] = context->options.run.language;
     spec.inputs.push_back(stage_input(*context, input));
@@ -111,7 +114,8 @@ Step dedup_step(const Context& context, std::string input) {
   step.folder = context->stage("dedup");
   step.needs = {input};
   step.spec = [context, input] {
-    data::StageSpec spec{.name = "dedup", .key = {}, .version = dedup::kDedupVersion, .options = {}};
+    data::StageSpec spec{
+        .name = "dedup", .key = {}, .version = dedup::kDedupVersion, .options = {}};
     spec.options["dedup"] = config::to_json(context->options.dedup);
     spec.inputs.push_back(stage_input(*context, input));
     return finished(std::move(spec));

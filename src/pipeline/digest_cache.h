@@ -1,5 +1,5 @@
-// SHA-256 of input files, remembered by path, size and time of change, so that a plan over a corpus or
-// 15 GB of weights does not read them again.
+// SHA-256 of input files, remembered by path, size and time of change, so that a plan over a corpus
+// or 15 GB of weights does not read them again.
 #pragma once
 
 #include <filesystem>
@@ -19,8 +19,8 @@ class DigestCache {
   /// Digest of one file; Error(kMissingInput) when it cannot be read.
   [[nodiscard]] std::string file_digest(const fs::path& path);
 
-  /// [{"name": path below `path`, "sha256"}] of a file or of all files below a folder, in name order;
-  /// hidden files and manifest.json are left out.
+  /// [{"name": path below `path`, "sha256"}] of a file or of all files below a folder, in name
+  /// order; hidden files and manifest.json are left out.
   [[nodiscard]] Json digests(const fs::path& path);
 
   /// Writes the cache if something was added.

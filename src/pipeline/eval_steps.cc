@@ -21,8 +21,8 @@ struct Measured {
   std::vector<std::string> answers;
 };
 
-/// Evaluates the model in `folder`, unless eval/LABEL.json holds the result of the same model, tasks
-/// and prompts already.
+/// Evaluates the model in `folder`, unless eval/LABEL.json holds the result of the same model,
+/// tasks and prompts already.
 Measured measure(RunContext& context, const fs::path& folder, const std::string& label) {
   const PipelineOptions& options = context.options;
   const Json key_of = {{"model", context.digests.digests(folder)},
@@ -66,18 +66,18 @@ Step eval_step(const Context& context) {
       for (const auto& [key, path] : {std::pair{"path", task.path}, {"fewshot", task.fewshot}}) {
         if (path.empty() && std::string_view(key) == "fewshot") continue;
         if (!fs::exists(path)) {
-          throw Error(ExitCode::kMissingInput,
-                      fmt::format("[eval.task.{}] {}: \"{}\": no such file", name, key, path),
-                      fmt::format("correct it in the pipeline file or with --set eval.task.{}.{}=...",
-                                  name, key));
+          throw Error(
+              ExitCode::kMissingInput,
+              fmt::format("[eval.task.{}] {}: \"{}\": no such file", name, key, path),
+              fmt::format("correct it in the pipeline file or with --set eval.task.{}.{}=...", name,
+                          key));
         }
         spec.inputs.push_back({{"name", name + "/" + fs::path(path).filename().native()},
                                {"sha256", context->digests.file_digest(path)}});
       }
     }
-    for (const auto& [label, folder] :
-         {std::pair{"base", base_model_folder(*context)},
-          std::pair{"tuned", tuned_model_folder(context->folder)}}) {
+    for (const auto& [label, folder] : {std::pair{"base", base_model_folder(*context)},
+                                        std::pair{"tuned", tuned_model_folder(context->folder)}}) {
       for (Json file : context->digests.digests(folder)) {
         file["name"] = fmt::format("{}/{}", label, file["name"].get<std::string>());
         spec.inputs.push_back(std::move(file));
@@ -93,12 +93,13 @@ Step eval_step(const Context& context) {
     const Measured tuned = measure(*context, tuned_model_folder(context->folder), "tuned");
     const Json comparison = eval::compare(base.result, tuned.result, context->options.eval);
     io::write_file_atomically(folder / "comparison.json", dump_json_pretty(comparison));
-    io::write_file_atomically(
-        folder / "dialogues.json",
-        dump_json_pretty(eval::dialogues(context->options.report.prompts, base.answers, tuned.answers)));
+    io::write_file_atomically(folder / "dialogues.json",
+                              dump_json_pretty(eval::dialogues(context->options.report.prompts,
+                                                               base.answers, tuned.answers)));
     log::info("\n{}", eval::comparison_table(comparison));
-    complete_step(folder, spec, monotonic_seconds() - start,
-                  {{"summary", fmt::format("{} tasks, base beside tuned", base.result.tasks.size())}});
+    complete_step(
+        folder, spec, monotonic_seconds() - start,
+        {{"summary", fmt::format("{} tasks, base beside tuned", base.result.tasks.size())}});
   };
   return step;
 }

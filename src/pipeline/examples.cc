@@ -28,9 +28,8 @@ std::vector<train::Example> make_examples(const std::vector<data::Record>& recor
       }
       if (train_on == "all") std::fill(tokens.trained.begin() + 1, tokens.trained.end(), 1);
     }
-    examples[i] = {.tokens = std::move(tokens.ids),
-                   .loss_mask = std::move(tokens.trained),
-                   .id = record.id};
+    examples[i] = {
+        .tokens = std::move(tokens.ids), .loss_mask = std::move(tokens.trained), .id = record.id};
   });
   return examples;
 }

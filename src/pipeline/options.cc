@@ -11,16 +11,20 @@ void RunOptions::visit(config::Visitor& v) {
 
 void ModelOptions::visit(config::Visitor& v) {
   v.path({.name = "base",
-          .help = "Hugging Face directory of the model to start from, or init:tiny to train one first"},
+          .help =
+              "Hugging Face directory of the model to start from, or init:tiny to train one first"},
          base);
   v.value({.name = "base_language", .help = "the language that the base speaks, ISO 639-1"},
           base_language);
-  v.path({.name = "tokenizer",
-          .help = "sentencepiece model; empty = the base's own, or trained on the sources for init:"},
-         tokenizer);
-  v.value({.name = "vocab_size", .help = "pieces of a tokenizer trained here", .min = 300, .max = 1e6},
-          vocab_size);
-  v.value({.name = "dtype", .help = "how weights are saved", .choices = {"f32", "bf16", "f16"}}, dtype);
+  v.path(
+      {.name = "tokenizer",
+       .help = "sentencepiece model; empty = the base's own, or trained on the sources for init:"},
+      tokenizer);
+  v.value(
+      {.name = "vocab_size", .help = "pieces of a tokenizer trained here", .min = 300, .max = 1e6},
+      vocab_size);
+  v.value({.name = "dtype", .help = "how weights are saved", .choices = {"f32", "bf16", "f16"}},
+          dtype);
 }
 
 std::string ModelOptions::preset() const {
@@ -28,7 +32,8 @@ std::string ModelOptions::preset() const {
 }
 
 void ReportOptions::visit(config::Visitor& v) {
-  v.value({.name = "prompts", .help = "questions put to base and tuned model for the report"}, prompts);
+  v.value({.name = "prompts", .help = "questions put to base and tuned model for the report"},
+          prompts);
   v.table({.name = "sampler", .help = "how the answers are drawn"}, sampler);
 }
 

@@ -1,5 +1,5 @@
-// All options of a run: what nativo.toml may say. Each stage declares its own; this struct only gathers
-// them. `nativo options` prints the reference from here.
+// All options of a run: what nativo.toml may say. Each stage declares its own; this struct only
+// gathers them. `nativo options` prints the reference from here.
 #pragma once
 
 #include <cstdint>

@@ -30,15 +30,16 @@ void check_row_chain(const Step& step, const std::vector<Step>& steps) {
   const auto records = theirs.outputs.find("records");
   if (records != theirs.outputs.end() && records->second != mine.rows_in) {
     throw Error(ExitCode::kInternal,
-                fmt::format("{} read {} rows but {} wrote {}", step.name, mine.rows_in, upstream->name,
-                            records->second),
+                fmt::format("{} read {} rows but {} wrote {}", step.name, mine.rows_in,
+                            upstream->name, records->second),
                 "remove " + step.folder.native() + " and run again; please report this");
   }
 }
 
 void announce(const Step& step, std::string_view action, double seconds) {
   const data::Manifest manifest = data::read_manifest(step.folder);
-  std::string what = manifest.rows_in > 0 ? summary(manifest) : manifest.detail.value("summary", "done");
+  std::string what =
+      manifest.rows_in > 0 ? summary(manifest) : manifest.detail.value("summary", "done");
   log::info("{:<10} {:<7} {}  ({})", step.name, action, printable(what), human_duration(seconds));
 }
 
@@ -121,13 +122,15 @@ std::vector<PlanLine> Pipeline::plan() {
   std::vector<PlanLine> lines;
   std::vector<std::string> running;
   for (const Step& step : steps_) {
-    const auto waits_for = std::find_if(step.needs.begin(), step.needs.end(), [&](const auto& name) {
-      return std::find(running.begin(), running.end(), name) != running.end();
-    });
+    const auto waits_for =
+        std::find_if(step.needs.begin(), step.needs.end(), [&](const auto& name) {
+          return std::find(running.begin(), running.end(), name) != running.end();
+        });
     PlanLine line;
     if (waits_for != step.needs.end()) {
-      line = {step.name, "run", "when " + *waits_for + " has run" +
-                                    (is_complete(step) ? ", if that changes its output" : "")};
+      line = {step.name, "run",
+              "when " + *waits_for + " has run" +
+                  (is_complete(step) ? ", if that changes its output" : "")};
     } else {
       line = plan_step(step, step.spec());
     }

@@ -27,7 +27,8 @@ class Pipeline {
  public:
   /// All steps: ingest, tokenizer, translate, filter, dedup, mix, base (init: only), train, eval.
   explicit Pipeline(PipelineOptions options);
-  /// A single data stage (translate, filter, dedup, mix) fed by the sources, in a folder of its own.
+  /// A single data stage (translate, filter, dedup, mix) fed by the sources, in a folder of its
+  /// own.
   Pipeline(PipelineOptions options, std::string_view only_stage);
 
   /// Brings every step up to `until` ("" = all, and the report) up to date, printing a line a step.

@@ -16,7 +16,8 @@ void list_changes(const Json& before, const Json& after, const std::string& pref
                   std::vector<std::string>& changes) {
   if (before.is_object() && after.is_object()) {
     for (const auto& [key, value] : after.items()) {
-      list_changes(before.value(key, Json()), value, prefix.empty() ? key : prefix + "." + key, changes);
+      list_changes(before.value(key, Json()), value, prefix.empty() ? key : prefix + "." + key,
+                   changes);
     }
     for (const auto& [key, value] : before.items()) {
       if (!after.contains(key)) changes.push_back(prefix + "." + key + " is gone");
@@ -37,7 +38,8 @@ std::string why_changed(const data::Manifest& before, const data::StageSpec& now
   list_changes(before.options, now.options, "", changes);
   if (!changes.empty()) {
     std::string reason = changes.front();
-    for (std::size_t i = 1; i < std::min<std::size_t>(3, changes.size()); ++i) reason += ", " + changes[i];
+    for (std::size_t i = 1; i < std::min<std::size_t>(3, changes.size()); ++i)
+      reason += ", " + changes[i];
     if (changes.size() > 3) reason += fmt::format(" and {} more", changes.size() - 3);
     return reason;
   }
@@ -70,7 +72,8 @@ PlanLine plan_step(const Step& step, const data::StageSpec& spec) {
   return {step.name, begun ? "continue" : "run", why_changed(before, spec)};
 }
 
-void complete_step(const fs::path& folder, const data::StageSpec& spec, double seconds, Json detail) {
+void complete_step(const fs::path& folder, const data::StageSpec& spec, double seconds,
+                   Json detail) {
   data::Manifest manifest;
   manifest.stage = spec.name;
   manifest.key = spec.key;

@@ -1,5 +1,6 @@
-// One step of a run: what it depends on, where it writes, how it is done, and whether it must be done
-// again. Not here: the steps themselves (pipeline/*_steps.cc) and their order (pipeline/pipeline.cc).
+// One step of a run: what it depends on, where it writes, how it is done, and whether it must be
+// done again. Not here: the steps themselves (pipeline/*_steps.cc) and their order
+// (pipeline/pipeline.cc).
 #pragma once
 
 #include <filesystem>
@@ -33,8 +34,8 @@ struct PlanLine {
 /// Compares `step` as it would run now with what its folder holds.
 [[nodiscard]] PlanLine plan_step(const Step& step, const data::StageSpec& spec);
 
-/// Writes `folder`/manifest.json for a step that is not a data stage: every other file below `folder`
-/// is listed with its digest. This completes the step.
+/// Writes `folder`/manifest.json for a step that is not a data stage: every other file below
+/// `folder` is listed with its digest. This completes the step.
 void complete_step(const fs::path& folder, const data::StageSpec& spec, double seconds,
                    Json detail = Json::object());
 

@@ -85,10 +85,11 @@ model::SaveOptions save_options(const RunContext& context, const text::Tokenizer
 Json training_summary(const model::Decoder& decoder, const train::TrainInput& input,
                       const train::TrainResult& result) {
   const std::int64_t parameters = decoder.config().parameter_count();
-  const double speed = result.seconds > 0.0 ? static_cast<double>(result.tokens) / result.seconds : 0.0;
-  std::string text =
-      fmt::format("{:.1f} M parameters, {} steps, loss {:.3f} -> {:.3f}",
-                  static_cast<double>(parameters) * 1e-6, result.steps, result.first_loss, result.loss);
+  const double speed =
+      result.seconds > 0.0 ? static_cast<double>(result.tokens) / result.seconds : 0.0;
+  std::string text = fmt::format("{:.1f} M parameters, {} steps, loss {:.3f} -> {:.3f}",
+                                 static_cast<double>(parameters) * 1e-6, result.steps,
+                                 result.first_loss, result.loss);
   Json detail = {{"summary", ""},
                  {"parameters", parameters},
                  {"steps", result.steps},
@@ -107,8 +108,8 @@ Json training_summary(const model::Decoder& decoder, const train::TrainInput& in
   return detail;
 }
 
-/// Trains `decoder` on the records and leaves the result in `folder` (a Hugging Face directory inside
-/// the training's own folder), completed with a manifest.
+/// Trains `decoder` on the records and leaves the result in `folder` (a Hugging Face directory
+/// inside the training's own folder), completed with a manifest.
 void train_and_save(const RunContext& context, const data::StageSpec& spec, const fs::path& folder,
                     model::Decoder& decoder, const Split& split, train::TrainOptions options) {
   const double start = monotonic_seconds();
@@ -189,7 +190,8 @@ Step tokenizer_step(const Context& context) {
       for (const data::Record& record : data::read_all(context->stage("ingest"))) {
         texts.push_back(data::full_text(record));
       }
-      bytes = text::train_tokenizer(texts, context->options.model.vocab_size, {"[INST]", "[/INST]"});
+      bytes =
+          text::train_tokenizer(texts, context->options.model.vocab_size, {"[INST]", "[/INST]"});
     }
     const text::Tokenizer tokenizer = text::Tokenizer::from_bytes(bytes, kTokenizerFile);
     io::write_file_atomically(folder / kTokenizerFile, bytes);
@@ -221,7 +223,8 @@ Step base_step(const Context& context) {
   };
   step.run = [context, folder = step.folder](const data::StageSpec& spec) {
     const text::Tokenizer tokenizer(tokenizer_file(*context));
-    model::DecoderConfig config = model::preset(context->options.model.preset(), tokenizer.vocab_size());
+    model::DecoderConfig config =
+        model::preset(context->options.model.preset(), tokenizer.vocab_size());
     config.bos_id = tokenizer.bos_id();
     config.eos_id = tokenizer.eos_id();
     model::Decoder decoder(config);

@@ -296,6 +296,15 @@ class Scanner {
         }
         if ((end = dollar_math(i)) != kNone) return add(SpanKind::kMath, i, end);
         return i + 1;
+      case '@':  // a decorator, an annotation, somebody's handle
+        if (is_alpha(at(i + 1))) {
+          for (end = i + 1; is_alpha(at(end)) || is_digit(at(end)) || at(end) == '_' ||
+                            (at(end) == '.' && is_alpha(at(end + 1)));) {
+            ++end;
+          }
+          return add(SpanKind::kIdentifier, i, end);
+        }
+        return i + 1;
       case '\\':
         if ((end = backslash_math(i)) != kNone) return add(SpanKind::kMath, i, end);
         return i + 1;

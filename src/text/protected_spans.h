@@ -22,7 +22,7 @@ enum class SpanKind {
   kTag,          ///< <b>, </p>, <br/>, <!-- -->
   kLiteral,      ///< JSON or Python values: {"a": 1}, [1, 2, 3], ['x', 'y']
   kPath,         ///< /usr/bin, ./a/b.txt, a/b/c.txt, notes.txt
-  kIdentifier,   ///< snake_case, camelCase, call(x), words with digits (H2O, mp3)
+  kIdentifier,   ///< snake_case, camelCase, call(x), @name, words with digits (H2O, mp3)
   kNumber,       ///< 12, 1,000, 37.5, 25%, 10:30, 2/3; units and currency signs stay outside
 };
 

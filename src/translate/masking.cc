@@ -215,6 +215,12 @@ std::size_t word_end(std::string_view text, std::size_t i) {
   return i;
 }
 
+/// "\@" or "\#" at `i`: a mark that a later program of the pair took for text and escaped. Those of
+/// the source are inside blanks.
+bool is_mark(std::string_view answer, std::size_t i) {
+  return i + 1 < answer.size() && (answer[i + 1] == '@' || answer[i + 1] == '#');
+}
+
 }  // namespace
 
 Masked mask(const Sentence& sentence) { return Masker(sentence).run(); }
@@ -229,7 +235,7 @@ void remask(Masked& masked, std::string_view answer) {
       masked.stream += answer.substr(i, end - i);
       i = end;
     } else if (c == '\\') {
-      masked.stream += answer.substr(i, 2);
+      if (!is_mark(answer, i)) masked.stream += answer.substr(i, 2);
       i += 2;
     } else if (c == '*') {
       ++i;
@@ -272,7 +278,7 @@ Translation unmask(Masked& masked, std::string_view answer, WordLookup lookup) {
       }
       i = end;
     } else if (c == '\\') {
-      if (i + 1 < answer.size()) result.text += answer[i + 1];
+      if (i + 1 < answer.size() && !is_mark(answer, i)) result.text += answer[i + 1];
       i += 2;
     } else if (c == '*') {
       ++i;

@@ -31,6 +31,12 @@ TEST(FindSpans, Numbers) {
   EXPECT_THAT(found("It was 5."), ElementsAre("number:5"));
 }
 
+TEST(FindSpans, NamesWithAnAtSign) {
+  EXPECT_THAT(found("Use @property, @app.route or ask @bob_2. Meet me @ 5"),
+              ElementsAre("identifier:@property", "identifier:@app.route", "identifier:@bob_2",
+                          "number:5"));
+}
+
 TEST(FindSpans, PricesAreNotMath) {
   EXPECT_THAT(found("It costs $5 and then $10."), ElementsAre("number:5", "number:10"));
   EXPECT_THAT(found("between $20 and $30 or so"), ElementsAre("number:20", "number:30"));

@@ -75,6 +75,13 @@ TEST(Masking, MarksAreRemovedAndUnknownWordsCounted) {
   EXPECT_EQ(result.unknown, 1U);
 }
 
+TEST(Masking, EscapedMarksAreRemovedToo) {
+  Masked masked = mask(sentence("the tiredness of @bob #help"));
+  remask(masked, "el \\@tiredness \\#de");
+  EXPECT_EQ(masked.stream, "el tiredness de");
+  EXPECT_EQ(unmask(masked, "il \\@tiredness", nullptr).text, "il tiredness");
+}
+
 TEST(Masking, ATokenGluedToAnUnknownWordSurvives) {
   Masked masked = mask(sentence("see `x`"));
   const std::string token = masked.stream.substr(4);
