@@ -13,14 +13,27 @@ namespace {
 
 using Context = std::shared_ptr<RunContext>;
 
-Json stage_input(const RunContext& context, const std::string& stage,
-                 std::string_view prefix = "records") {
-  return {{"name", stage}, {"sha256", output_digest(context.stage(stage), prefix)}};
-}
-
-data::StageSpec finished(data::StageSpec spec) {
-  spec.key = data::stage_key(spec);
-  return spec;
+/// A stage that reads the records of the stage `input`. `describe` fills the spec's options (and
+/// further inputs); `run` does the work.
+Step record_step(const Context& context, std::string name, std::int64_t version, std::string input,
+                 std::function<void(data::StageSpec&)> describe,
+                 std::function<void(const data::StageSpec&, data::RecordReader&)> run) {
+  Step step;
+  step.name = std::move(name);
+  step.folder = context->stage(step.name);
+  step.needs = {input};
+  step.spec = [context, input, version, name = step.name, describe = std::move(describe)] {
+    data::StageSpec spec{.name = name, .key = {}, .version = version, .options = {}};
+    spec.inputs.push_back(
+        {{"name", input}, {"sha256", output_digest(context->stage(input), "records")}});
+    describe(spec);
+    return keyed(std::move(spec));
+  };
+  step.run = [context, input, run = std::move(run)](const data::StageSpec& spec) {
+    data::RecordReader reader(context->stage(input));
+    run(spec, reader);
+  };
+  return step;
 }
 
 }  // namespace
@@ -51,7 +64,7 @@ Step ingest_step(const Context& context) {
         spec.inputs.push_back(std::move(file));
       }
     }
-    return finished(std::move(spec));
+    return keyed(std::move(spec));
   };
   step.run = [context, folder = step.folder](const data::StageSpec& spec) {
     data::ingest(folder, spec, context->options.source, context->options.ingest);
@@ -60,97 +73,66 @@ Step ingest_step(const Context& context) {
 }
 
 Step translate_step(const Context& context, std::string input) {
-  Step step;
-  step.name = "translate";
-  step.folder = context->stage("translate");
-  step.needs = {input};
-  step.spec = [context, input] {
-    data::StageSpec spec{
-        .name = "translate", .key = {}, .version = translate::kTranslateVersion, .options = {}};
-    spec.options["translate"] = config::to_json(context->options.translate);
-    spec.options["language"] = context->options.run.language;
-    spec.inputs.push_back(stage_input(*context, input));
-    return finished(std::move(spec));
-  };
-  step.run = [context, input, folder = step.folder](const data::StageSpec& spec) {
-    data::RecordReader reader(context->stage(input));
-    translate::run_translate(folder, spec, reader, context->options.translate,
-                             context->options.run.language);
-  };
-  return step;
+  return record_step(
+      context, "translate", translate::kTranslateVersion, std::move(input),
+      [context](data::StageSpec& spec) {
+        spec.options["translate"] = config::to_json(context->options.translate);
+        spec.options["language"] = context->options.run.language;
+      },
+      [context](const data::StageSpec& spec, data::RecordReader& reader) {
+        translate::run_translate(context->stage(spec.name), spec, reader,
+                                 context->options.translate, context->options.run.language);
+      });
 }
 
 Step filter_step(const Context& context, std::string input, bool with_tokenizer) {
-  Step step;
-  step.name = "filter";
-  step.folder = context->stage("filter");
-  step.needs = {input};
+  const fs::path tokenizer_folder = context->folder / "tokenizer";
+  Step step = record_step(
+      context, "filter", filter::kFilterVersion, std::move(input),
+      [context, with_tokenizer, tokenizer_folder](data::StageSpec& spec) {
+        spec.options["filter"] = config::to_json(context->options.filter);
+        spec.options["language"] = context->options.run.language;
+        if (with_tokenizer) {
+          spec.inputs.push_back(
+              {{"name", "tokenizer"}, {"sha256", output_digest(tokenizer_folder)}});
+        }
+      },
+      [context, with_tokenizer, tokenizer_folder](const data::StageSpec& spec,
+                                                  data::RecordReader& reader) {
+        std::optional<text::Tokenizer> tokenizer;
+        if (with_tokenizer) tokenizer.emplace(tokenizer_folder / "tokenizer.model");
+        filter::run_filter(context->stage(spec.name), spec, reader, context->options.filter,
+                           context->options.run.language, tokenizer ? &*tokenizer : nullptr);
+      });
   if (with_tokenizer) step.needs.push_back("tokenizer");
-  step.spec = [context, input, with_tokenizer] {
-    data::StageSpec spec{
-        .name = "filter", .key = {}, .version = filter::kFilterVersion, .options = {}};
-    spec.options["filter"] = config::to_json(context->options.filter);
-    spec.options["language"] = context->options.run.language;
-    spec.inputs.push_back(stage_input(*context, input));
-    if (with_tokenizer) {
-      spec.inputs.push_back(
-          {{"name", "tokenizer"}, {"sha256", output_digest(context->folder / "tokenizer")}});
-    }
-    return finished(std::move(spec));
-  };
-  step.run = [context, input, with_tokenizer, folder = step.folder](const data::StageSpec& spec) {
-    data::RecordReader reader(context->stage(input));
-    std::optional<text::Tokenizer> tokenizer;
-    if (with_tokenizer) tokenizer.emplace(context->folder / "tokenizer" / "tokenizer.model");
-    filter::run_filter(folder, spec, reader, context->options.filter, context->options.run.language,
-                       tokenizer ? &*tokenizer : nullptr);
-  };
   return step;
 }
 
 Step dedup_step(const Context& context, std::string input) {
-  Step step;
-  step.name = "dedup";
-  step.folder = context->stage("dedup");
-  step.needs = {input};
-  step.spec = [context, input] {
-    data::StageSpec spec{
-        .name = "dedup", .key = {}, .version = dedup::kDedupVersion, .options = {}};
-    spec.options["dedup"] = config::to_json(context->options.dedup);
-    spec.inputs.push_back(stage_input(*context, input));
-    return finished(std::move(spec));
-  };
-  step.run = [context, input, folder = step.folder](const data::StageSpec& spec) {
-    data::RecordReader reader(context->stage(input));
-    dedup::run_dedup(folder, spec, reader, context->options.dedup);
-  };
-  return step;
+  return record_step(
+      context, "dedup", dedup::kDedupVersion, std::move(input),
+      [context](data::StageSpec& spec) {
+        spec.options["dedup"] = config::to_json(context->options.dedup);
+      },
+      [context](const data::StageSpec& spec, data::RecordReader& reader) {
+        dedup::run_dedup(context->stage(spec.name), spec, reader, context->options.dedup);
+      });
 }
 
 Step mix_step(const Context& context, std::string input) {
-  Step step;
-  step.name = "mix";
-  step.folder = context->stage("mix");
-  step.needs = {input};
-  const auto weights = [context] {
-    std::map<std::string, double> by_source;
-    for (const auto& [name, source] : context->options.source) by_source[name] = source.weight;
-    return by_source;
-  };
-  step.spec = [context, input, weights] {
-    data::StageSpec spec{.name = "mix", .key = {}, .version = mix::kMixVersion, .options = {}};
-    spec.options["mix"] = config::to_json(context->options.mix);
-    spec.options["weights"] = weights();
-    spec.options["seed"] = context->options.run.seed;
-    spec.inputs.push_back(stage_input(*context, input));
-    return finished(std::move(spec));
-  };
-  step.run = [context, input, weights, folder = step.folder](const data::StageSpec& spec) {
-    data::RecordReader reader(context->stage(input));
-    mix::run_mix(folder, spec, reader, weights(), context->options.mix,
-                 static_cast<std::uint64_t>(context->options.run.seed));
-  };
-  return step;
+  std::map<std::string, double> weights;
+  for (const auto& [name, source] : context->options.source) weights[name] = source.weight;
+  return record_step(
+      context, "mix", mix::kMixVersion, std::move(input),
+      [context, weights](data::StageSpec& spec) {
+        spec.options["mix"] = config::to_json(context->options.mix);
+        spec.options["weights"] = weights;
+        spec.options["seed"] = context->options.run.seed;
+      },
+      [context, weights](const data::StageSpec& spec, data::RecordReader& reader) {
+        mix::run_mix(context->stage(spec.name), spec, reader, weights, context->options.mix,
+                     static_cast<std::uint64_t>(context->options.run.seed));
+      });
 }
 
 }  // namespace nativo::pipeline

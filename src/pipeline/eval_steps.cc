@@ -83,8 +83,7 @@ Step eval_step(const Context& context) {
         spec.inputs.push_back(std::move(file));
       }
     }
-    spec.key = data::stage_key(spec);
-    return spec;
+    return keyed(std::move(spec));
   };
   step.run = [context, folder = step.folder](const data::StageSpec& spec) {
     const double start = monotonic_seconds();

@@ -57,6 +57,11 @@ bool has_unfinished_blocks(const Step& step, const std::string& key) {
 
 }  // namespace
 
+data::StageSpec keyed(data::StageSpec spec) {
+  spec.key = data::stage_key(spec);
+  return spec;
+}
+
 PlanLine plan_step(const Step& step, const data::StageSpec& spec) {
   if (data::is_complete(step.folder, spec.key, /*verify=*/false)) {
     return {step.name, "reuse", "unchanged"};

@@ -31,6 +31,9 @@ struct PlanLine {
   std::string reason;
 };
 
+/// `spec` with its key filled in.
+[[nodiscard]] data::StageSpec keyed(data::StageSpec spec);
+
 /// Compares `step` as it would run now with what its folder holds.
 [[nodiscard]] PlanLine plan_step(const Step& step, const data::StageSpec& spec);
 

@@ -139,11 +139,6 @@ void train_and_save(const RunContext& context, const data::StageSpec& spec, cons
   complete_step(folder, spec, monotonic_seconds() - start, detail);
 }
 
-data::StageSpec finished(data::StageSpec spec) {
-  spec.key = data::stage_key(spec);
-  return spec;
-}
-
 }  // namespace
 
 fs::path base_model_folder(const RunContext& context) {
@@ -174,7 +169,7 @@ Step tokenizer_step(const Context& context) {
       spec.inputs.push_back(
           {{"name", "ingest"}, {"sha256", output_digest(context->stage("ingest"), "records")}});
     }
-    return finished(std::move(spec));
+    return keyed(std::move(spec));
   };
   step.run = [context, given, folder = step.folder](const data::StageSpec& spec) {
     const double start = monotonic_seconds();
@@ -219,7 +214,7 @@ Step base_step(const Context& context) {
         {{"name", "ingest"}, {"sha256", output_digest(context->stage("ingest"), "records")}});
     spec.inputs.push_back(
         {{"name", "tokenizer"}, {"sha256", output_digest(context->folder / "tokenizer")}});
-    return finished(std::move(spec));
+    return keyed(std::move(spec));
   };
   step.run = [context, folder = step.folder](const data::StageSpec& spec) {
     const text::Tokenizer tokenizer(tokenizer_file(*context));
@@ -258,7 +253,7 @@ Step train_step(const Context& context) {
       file["name"] = "base/" + file["name"].get<std::string>();
       spec.inputs.push_back(std::move(file));
     }
-    return finished(std::move(spec));
+    return keyed(std::move(spec));
   };
   step.run = [context, folder = step.folder](const data::StageSpec& spec) {
     model::Decoder decoder = model::load_decoder(base_model_folder(*context));

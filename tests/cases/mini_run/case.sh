@@ -35,3 +35,11 @@ done
 expect 0 export run --output exported --dtype f32
 [ -s exported/model.safetensors ] && [ -s exported/tokenizer.model ] || fail "export is incomplete"
 echo 'Ciao!' | "$NATIVO" chat exported --set sampler.max_tokens=5 >stdout.txt 2>stderr.txt || fail "chat failed"
+
+# What was exported is a base like any other: no base step, its own tokenizer.
+expect 0 run -c nativo.toml --set model.base=exported --set run.dir=second --set train.max_steps=2
+never_says '^base '
+says 'tokenizer +done +1200 pieces'
+cmp exported/tokenizer.model second/train/model/tokenizer.model || fail "not the base's tokenizer"
+expect 66 run -c nativo.toml --set model.base=nowhere --set run.dir=third
+says 'nowhere'
