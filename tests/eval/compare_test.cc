@@ -88,7 +88,9 @@ TEST(Compare, ReportsPointsRelativeAndIntervals) {
 TEST(Compare, EqualModelsDifferByNothing) {
   const EvalResult same{
       "m", {task("t", {{"acc", coins(80, 0.5, 1)}, {"perplexity", coins(80, 0.5, 2)}})}};
-  for (const Json& entry : compare(same, same, {})["tasks"]) {
+  const Json json = compare(same, same, {});
+  ASSERT_EQ(json["tasks"].size(), 2U);
+  for (const Json& entry : json["tasks"]) {
     EXPECT_EQ(entry["difference"]["points"], 0.0);
     EXPECT_EQ(entry["difference"]["low"], 0.0);
     EXPECT_EQ(entry["difference"]["high"], 0.0);
