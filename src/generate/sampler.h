@@ -19,7 +19,7 @@ struct SamplerOptions {
   std::int64_t top_k = 0;    ///< keep the k most likely tokens; 0 = all
   double top_p = 0.95;       ///< keep the fewest tokens with this probability together; 1 = all
   double min_p = 0.0;        ///< drop tokens below this share of the best one's probability
-  double repetition_penalty = 1.1;  ///< CTRL, arXiv:1909.05858 section 4.1; 1 = none
+  double repetition_penalty = 1.0;  ///< CTRL, arXiv:1909.05858 section 4.1; 1 = none
   std::int64_t max_tokens = 256;    ///< at most so many new tokens
   std::int64_t seed = 1;
   void visit(config::Visitor& v);
