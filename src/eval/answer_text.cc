@@ -180,14 +180,13 @@ std::string clean_wikihow(std::string_view text) {
   std::string out;
   // `\[.*?\]`: up to the first closing bracket of the same line.
   for (std::size_t at = 0; at < titled.size();) {
-    if (titled[at] == '[') {
-      const std::size_t end = titled.find_first_of("]\n", at);
-      if (end != std::string::npos && titled[end] == ']') {
-        at = end + 1;
-        continue;
-      }
-    }
-    out += titled[at++];
+    const std::size_t open = std::min(titled.find('[', at), titled.size());
+    const std::size_t end = std::min(titled.find_first_of("]\n", open), titled.size());
+    const bool closed = end < titled.size() && titled[end] == ']';
+    // Without a closing bracket no other one opened on this line closes either.
+    out.append(titled, at, (closed ? open : end) - at);
+    at = closed ? end + 1 : end;
+    if (!closed && at < titled.size()) out += titled[at++];
   }
   return replace_all(out, "  ", " ");
 }

@@ -45,6 +45,13 @@ TEST(AnswerText, CleansAsOkapiDoes) {
   }
 }
 
+TEST(AnswerText, OpenBracketsTakeLinearTime) {
+  // Quadratic, this takes minutes.
+  const std::string open(2000000, '[');
+  EXPECT_EQ(clean_wikihow(open), open);
+  EXPECT_EQ(clean_wikihow("[a\n[b] c"), "[a\n c");
+}
+
 TEST(AnswerText, TakesTheBestGold) {
   EXPECT_EQ(exact_match("Il Gatto!", {"cane", "un gatto"}), 1.0);
   EXPECT_EQ(exact_match("gatto nero", {"cane", "un gatto"}), 0.0);
