@@ -8,6 +8,8 @@
 #include <span>
 #include <string_view>
 
+#include "tensor/dtype.h"
+
 namespace nativo::model {
 
 /// IEEE 754 binary32 and binary16, and bfloat16 (the upper half of a binary32). Little-endian.
@@ -26,11 +28,11 @@ enum class StorageType { kF32, kF16, kBf16 };
 /// From our options: "f32", "f16", "bf16"; nothing for any other name.
 [[nodiscard]] std::optional<StorageType> storage_type_from_option(std::string_view name);
 
-/// One value each way. NaN stays NaN; what is too large becomes infinity; subnormals are kept.
-[[nodiscard]] std::uint16_t f32_to_bf16(float value);
-[[nodiscard]] float bf16_to_f32(std::uint16_t bits);
-[[nodiscard]] std::uint16_t f32_to_f16(float value);
-[[nodiscard]] float f16_to_f32(std::uint16_t bits);
+// The conversions are tensor/dtype.h's.
+using tensor::bf16_to_f32;
+using tensor::f16_to_f32;
+using tensor::f32_to_bf16;
+using tensor::f32_to_f16;
 
 /// Widens `bytes` (values.size() * bytes_of(type) of them, any alignment) into `values`.
 void decode_values(StorageType type, std::span<const std::byte> bytes, std::span<float> values);
