@@ -4,7 +4,7 @@
 namespace nativo {
 
 /// From now on SIGINT and SIGTERM only set a flag, once; the next one ends the process at once.
-/// Also ignores SIGPIPE and SIGXFSZ, so that failed writes come back as errors.
+/// Call it on the main thread, whose handler then runs on a stack of its own. Also ignores SIGPIPE and SIGXFSZ, so that failed writes come back as errors.
 void install_signal_handlers();
 
 /// Gives SIGINT and SIGTERM their default action back and forgets a signal that came: for programs

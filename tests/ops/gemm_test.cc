@@ -1,7 +1,14 @@
 #include "ops/gemm.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): kill and the masks are POSIX
+#include <unistd.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "base/interrupt.h"
 #include "ops/ops_test_tools.h"
 #include "reference/linear.h"
 
@@ -72,6 +79,41 @@ TEST(Gemm, AnyNumberOfThreadsGivesTheSameBits) {
     if (threads == 1) expected = dweight;
     EXPECT_TRUE(dweight == expected) << threads << " threads";
   });
+}
+
+TEST(Gemm, ASignalDoesNotTouchAProduct) {
+  // Generated code may keep values below the stack pointer: the handler must not run there.
+  const std::size_t n = 96;
+  const std::vector<float> ones(n * n, 1.0F);
+  const Shape square{size(n), size(n)};
+  std::vector<float> product(n * n);
+  std::atomic<int> asked = 0;
+  constexpr int kSignals = 400;
+  sigset_t interrupts;
+  sigemptyset(&interrupts);
+  sigaddset(&interrupts, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &interrupts, nullptr);
+  std::thread sender([&] {
+    for (int sent = 0; sent < kSignals; ++sent) {
+      while (asked.load() <= sent) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::microseconds(sent % 97));
+      ::kill(::getpid(), SIGINT);
+    }
+  });
+  pthread_sigmask(SIG_UNBLOCK, &interrupts, nullptr);
+  bool exact = true;
+  for (int i = 0; i < kSignals; ++i) {
+    install_signal_handlers();
+    ++asked;
+    while (!interrupted()) {
+      linear_backward_input(view(ones, square), view(ones, square), view(product, square),
+                            Write::kOverwrite);
+      for (const float value : product) exact = exact && value == static_cast<float>(n);
+    }
+    release_signal_handlers();
+  }
+  sender.join();
+  EXPECT_TRUE(exact);
 }
 
 TEST(Gemm, NoRowsIsNoWork) {

@@ -12,7 +12,7 @@ for signal in INT KILL TERM; do
   "$NATIVO" run -c nativo.toml $steps >stdout.txt 2>stderr.txt &
   pid=$!
   for _ in $(seq 300); do
-    [ "$(wc -l <run/train/metrics.jsonl 2>/dev/null || echo 0)" -ge "$((${done_steps:-0} + 7))" ] && break
+    [ "$(cat run/train/metrics.jsonl 2>/dev/null | wc -l)" -ge "$((${done_steps:-0} + 7))" ] && break
     sleep 0.1
   done
   kill -$signal $pid
