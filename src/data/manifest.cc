@@ -101,6 +101,13 @@ Json files_json(const std::vector<StageFile>& files) {
   return array;
 }
 
+bool is_counts(const Json& json, int depth = 8) {
+  if (!json.is_object() || depth == 0) return false;
+  return std::ranges::all_of(json.items(), [depth](const auto& entry) {
+    return entry.value().is_number_unsigned() || is_counts(entry.value(), depth - 1);
+  });
+}
+
 }  // namespace
 
 std::uint64_t Manifest::rejected() const {
@@ -187,6 +194,7 @@ Json to_json(const Block& block) {
   json["outputs"] = counts_json(block.outputs);
   json["rejects"] = counts_json(block.rejects);
   json["length_histogram"] = histogram_json(block.lengths);
+  json["counts"] = block.counts;
   json["files"] = files_json(block.files);
   return json;
 }
@@ -201,8 +209,24 @@ Block read_block(const fs::path& path) {
   block.outputs = fields.counts("outputs");
   block.rejects = fields.counts("rejects");
   block.lengths = fields.histogram("length_histogram");
+  block.counts = fields.at("counts");
+  if (!is_counts(block.counts)) throw fields.wrong("counts", "whole numbers in objects are wanted");
   block.files = fields.files("files");
   return block;
+}
+
+void add_counts(Json& to, const Json& from) {
+  NATIVO_CHECK(to.is_object() && is_counts(from), "counts are whole numbers in objects");
+  for (const auto& [name, value] : from.items()) {
+    const auto found = to.find(name);
+    if (found == to.end()) {
+      to[name] = value;
+    } else if (value.is_object()) {
+      add_counts(*found, value);
+    } else {
+      *found = found->get<std::uint64_t>() + value.get<std::uint64_t>();
+    }
+  }
 }
 
 std::string stage_key(const StageSpec& spec) {

@@ -51,8 +51,8 @@ bool load_block(const fs::path& folder, std::uint64_t index, Block& block) {
   return true;
 }
 
-void add_counts(std::map<std::string, std::uint64_t>& to,
-                const std::map<std::string, std::uint64_t>& from) {
+void add_rows(std::map<std::string, std::uint64_t>& to,
+              const std::map<std::string, std::uint64_t>& from) {
   for (const auto& [name, rows] : from) to[name] += rows;
 }
 
@@ -172,6 +172,8 @@ void StageWriter::reject(const Reject& reject) {
   ++state_->block.rejects[reject.reason.rule];
 }
 
+void StageWriter::add_counts(const Json& counts) { data::add_counts(state_->block.counts, counts); }
+
 void StageWriter::end_block(std::uint64_t index) {
   State& s = *state_;
   NATIVO_CHECK(index == s.blocks.size(), "blocks end in order, each once");
@@ -203,8 +205,9 @@ Manifest StageWriter::finish() {
   for (const Block& block : s.blocks) {
     manifest.rows_in += block.rows_in;
     manifest.rows_added += block.rows_added;
-    add_counts(manifest.outputs, block.outputs);
-    add_counts(manifest.rejects, block.rejects);
+    add_rows(manifest.outputs, block.outputs);
+    add_rows(manifest.rejects, block.rejects);
+    data::add_counts(manifest.detail, block.counts);
     for (const auto& [edge, rows] : block.lengths) manifest.length_histogram[edge] += rows;
     manifest.files.insert(manifest.files.end(), block.files.begin(), block.files.end());
   }
@@ -260,6 +263,7 @@ Manifest run_blocks(const fs::path& folder, const StageSpec& spec, RecordReader&
     writer.count_in(taken);
     for (const Record& record : result.kept) writer.keep(record);
     for (const Reject& reject : result.rejected) writer.reject(reject);
+    writer.add_counts(result.counts);
     writer.end_block(index);
     progress.advance(taken);
     if (more) stop_if_interrupted();

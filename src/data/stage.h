@@ -115,6 +115,9 @@ class StageWriter {
   void count_added(std::uint64_t rows = 1);
   void keep(const Record& record, std::string_view output = "records");
   void reject(const Reject& reject);
+  /// Adds to the open block's counts: an object whose leaves are whole numbers >= 0, nested as the
+  /// stage likes. The manifest's detail gets their sums over all blocks.
+  void add_counts(const Json& counts);
 
   /// Ends block `index` (in order, the first being the first that is not done): its files and
   /// counts are on disk and survive a crash.
@@ -141,6 +144,7 @@ class StageWriter {
 struct BlockResult {
   std::vector<Record> kept;
   std::vector<Reject> rejected;
+  Json counts = Json::object();  ///< see StageWriter::add_counts
 };
 
 /// Runs a stage that looks at rows block by block (translate, filter): reads `input`, calls

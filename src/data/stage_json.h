@@ -12,12 +12,16 @@ struct Block {
   std::map<std::string, std::uint64_t> outputs;
   std::map<std::string, std::uint64_t> rejects;
   Histogram lengths;
+  Json counts = Json::object();  ///< whole numbers in nested objects
   std::vector<StageFile> files;
 };
 
 [[nodiscard]] Json to_json(const Block& block);
 /// Throws Error(kData) naming file and key.
 [[nodiscard]] Block read_block(const fs::path& path);
+
+/// to += from, leaf by leaf; both are objects of whole numbers >= 0, nested alike.
+void add_counts(Json& to, const Json& from);
 
 /// Throws Error(kData) unless the file has this SHA-256.
 void check_digest(const fs::path& path, std::string_view sha256);

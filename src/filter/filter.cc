@@ -7,9 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/interrupt.h"
 #include "base/parallel.h"
-#include "base/progress.h"
 #include "filter/rules.h"
 #include "filter/subject.h"
 
@@ -29,7 +27,7 @@ Judgement judge_and_count(const data::Record& record, const FilterOptions& optio
   return {.rejection = first_broken_rule(subject, options), .tokens = subject.tokens};
 }
 
-/// What the manifest's detail tells.
+/// What the manifest's detail sums, of one block.
 class Tally {
  public:
   void add(const data::Record& record, const Judgement& judgement) {
@@ -40,12 +38,12 @@ class Tally {
       return;
     }
     ++source.rows_out;
-    tokens_ += judgement.tokens;
+    tokens_ += static_cast<std::uint64_t>(judgement.tokens);
     ++histogram_[static_cast<std::int64_t>(
         std::bit_floor(static_cast<std::uint64_t>(judgement.tokens)))];
   }
 
-  [[nodiscard]] Json json(bool tokens) const {
+  [[nodiscard]] Json json() const {
     Json histogram = Json::object();
     for (const auto& [edge, rows] : histogram_) histogram[std::to_string(edge)] = rows;
     Json sources = Json::object();
@@ -54,8 +52,7 @@ class Tally {
                        {"rows_out", source.rows_out},
                        {"rejects", Json(source.rejects)}};
     }
-    return {{"unit", tokens ? "tokens" : "words"},
-            {"tokens", tokens_},
+    return {{"tokens", tokens_},
             {"token_histogram", std::move(histogram)},
             {"sources", std::move(sources)}};
   }
@@ -68,15 +65,30 @@ class Tally {
   };
   std::map<std::string, Source> sources_;
   std::map<std::int64_t, std::uint64_t> histogram_;
-  std::int64_t tokens_ = 0;
+  std::uint64_t tokens_ = 0;
 };
 
-std::vector<data::Record> take(data::RecordReader& reader, std::uint64_t rows) {
-  std::vector<data::Record> block;
-  for (data::Record record; block.size() < rows && reader.next(record);) {
-    block.push_back(std::move(record));
+data::BlockResult filter_block(std::vector<data::Record> rows, const FilterOptions& options,
+                               std::string_view language, const text::Tokenizer* tokenizer) {
+  std::vector<Judgement> judgements(rows.size());
+  parallel_for(rows.size(), [&](std::size_t i) {
+    judgements[i] = judge_and_count(rows[i], options, language, tokenizer);
+  });
+  data::BlockResult result;
+  Tally tally;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    tally.add(rows[i], judgements[i]);
+    if (judgements[i].rejection) {
+      result.rejected.push_back({.record = std::move(rows[i]),
+                                 .reason = std::move(*judgements[i].rejection),
+                                 .origin = {},
+                                 .raw = {}});
+    } else {
+      result.kept.push_back(std::move(rows[i]));
+    }
   }
-  return block;
+  result.counts = tally.json();
+  return result;
 }
 
 }  // namespace
@@ -90,37 +102,12 @@ data::Manifest run_filter(const std::filesystem::path& folder, const data::Stage
                           data::RecordReader& reader, const FilterOptions& options,
                           std::string_view language, const text::Tokenizer* tokenizer,
                           io::Disk& disk) {
-  data::StageWriter writer(folder, spec, disk);
-  Progress progress(spec.name, reader.total(), "rows");
-  Tally tally;
-  for (std::uint64_t index = 0;; ++index) {
-    // Blocks that an earlier attempt wrote are judged again for the tally, but not written again.
-    const bool done = writer.block_done(index);
-    std::vector<data::Record> rows = take(reader, done ? writer.block_rows_in(index) : kBlockRows);
-    if (rows.empty()) break;
-    std::vector<Judgement> judgements(rows.size());
-    parallel_for(rows.size(), [&](std::size_t i) {
-      judgements[i] = judge_and_count(rows[i], options, language, tokenizer);
-    });
-    for (std::size_t i = 0; i < rows.size(); ++i) tally.add(rows[i], judgements[i]);
-    progress.advance(rows.size());
-    if (done) continue;
-    writer.count_in(rows.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (judgements[i].rejection) {
-        writer.reject({.record = std::move(rows[i]),
-                       .reason = std::move(*judgements[i].rejection),
-                       .origin = {},
-                       .raw = {}});
-      } else {
-        writer.keep(rows[i]);
-      }
-    }
-    writer.end_block(index);
-    stop_if_interrupted();
-  }
-  writer.detail() = tally.json(tokenizer != nullptr);
-  return writer.finish();
+  return data::run_blocks(
+      folder, spec, reader, kBlockRows,
+      [&](std::vector<data::Record> rows) {
+        return filter_block(std::move(rows), options, language, tokenizer);
+      },
+      Json{{"unit", tokenizer != nullptr ? "tokens" : "words"}}, disk);
 }
 
 }  // namespace nativo::filter

@@ -225,10 +225,13 @@ data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
   }
 
   data::BlockResult result;
+  std::uint64_t translated = 0;
+  std::uint64_t already = 0;
   std::size_t next = 0;
   for (std::size_t r = 0; r < records.size(); ++r) {
     Record& record = records[r];
     if (record.lang == state.target) {
+      ++already;
       result.kept.push_back(std::move(record));
       continue;
     }
@@ -269,7 +272,9 @@ data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
     record.id = data::content_id(record);
     data::add_lineage(record, "translate", std::move(detail));
     result.kept.push_back(std::move(record));
+    ++translated;
   }
+  result.counts = {{"translated", translated}, {"already_in_language", already}};
   return result;
 }
 

@@ -64,6 +64,7 @@ BlockResult drop_some(std::vector<Record> rows) {
       result.rejected.push_back({record, {"length", std::to_string(record.text.size())}, "", ""});
     } else {
       result.kept.push_back(record);
+      result.counts["sources"][record.source]["kept"] = result.kept.size();
     }
   }
   return result;
@@ -273,6 +274,15 @@ TEST(Stage, FinishedBlocksAreNotRunAgain) {
   run_blocks(folder / "out", spec_of("filter"), second, 5, fail_at(0));
   EXPECT_EQ(calls, 1U);
   EXPECT_EQ(contents(folder / "out"), contents(folder / "undisturbed"));
+}
+
+TEST(Stage, CountsOfBlocksAreSummed) {
+  const TempFolder folder;
+  const fs::path input = make_input(folder);
+  const Manifest manifest = run_stage(input, folder / "out");
+  const std::string source = record_of(0).source;
+  EXPECT_EQ(manifest.detail["sources"][source]["kept"], manifest.rows_out);
+  EXPECT_EQ(read_manifest(folder / "out").detail, manifest.detail);
 }
 
 TEST(Stage, ADamagedBlockIsMadeAgain) {
