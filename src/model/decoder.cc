@@ -243,4 +243,23 @@ TokenScores Decoder::score(const Batch& batch) {
   return scores;
 }
 
+std::vector<float> Decoder::logits(const Batch& batch) {
+  Batch every = batch;
+  std::fill(every.targets.begin(), every.targets.end(), 0);
+  const PreparedBatch prepared = prepare_batch(state_->config, every);
+  const std::int64_t width = state_->config.vocab_size;
+  std::vector<float> all(batch.tokens.size() * static_cast<std::size_t>(width), 0.0F);
+  if (prepared.target_row.empty()) return all;
+  state_->rope.grow(state_->config, prepared.positions);
+  const BlockContext context{state_->config, prepared, batch.positions, state_->rope};
+  const Workspace work = run_layers(*state_, every, prepared, context, Pass::kForward);
+  for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t row = prepared.target_row[static_cast<std::size_t>(first + i)];
+      std::ranges::copy(logits.rows(i, 1).span(), all.begin() + row * width);
+    }
+  });
+  return all;
+}
+
 }  // namespace nativo::model

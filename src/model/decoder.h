@@ -80,6 +80,10 @@ class Decoder {
   /// log p(target) and the greedy token at every target.
   [[nodiscard]] TokenScores score(const Batch& batch);
 
+  /// The logits of every token [B,T,V], whole: for comparisons and small batches. Targets are
+  /// ignored; rows of padding are 0.
+  [[nodiscard]] std::vector<float> logits(const Batch& batch);
+
  private:
   friend class DecodeSession;
   struct State;

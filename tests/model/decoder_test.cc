@@ -186,6 +186,18 @@ TEST(Decoder, ScoresAreTheLossTokenByToken) {
   EXPECT_NEAR(sum, decoder.forward(batch).loss, 1e-5 * sum);
 }
 
+TEST(Decoder, LogitsAreTheReferencesAndZeroWherePadded) {
+  Decoder decoder(small_config(false));
+  randomize(decoder);
+  const Batch batch = packed_batch(decoder.config());
+  auto expected = reference::decoder_logits(decoder.config(), flat_values(decoder), batch);
+  std::fill(expected.end() - 3 * 23, expected.end(), 0.0);  // the second row's last three
+  const std::vector<float> logits = decoder.logits(batch);
+  // As for the loss: some ten roundings of 6e-8 in a row.
+  EXPECT_LT(reference::relative_error(logits, expected), 2e-6);
+  EXPECT_EQ(logits.back(), 0.0F);
+}
+
 TEST(Decoder, ChunksOfLogitsDoNotShow) {
   // 300000 * 24 tokens exceed one chunk's 4 M logits.
   DecoderConfig config = small_config(true);
