@@ -71,19 +71,19 @@ void DecodeSession::State::run(std::span<const std::int32_t> tokens) {
     batch.first_key[index] =
         static_cast<std::int32_t>(std::max<std::int64_t>(0, length + i - window + 1));
   }
-  const BlockContext context{config, batch, positions, rope};
+  const BlockContext context{config, batch, positions, rope, {}};
   const auto part = [count](const tensor::View<float>& view) { return view.rows(0, count); };
   ops::embedding_forward(decoder->parameters.embedding, tokens, part(x));
   for (std::size_t layer = 0; layer < keys.size(); ++layer) {
-    const LayerTensors& weights = decoder->parameters.layers[layer];
+    const LayerWeights& weights = decoder->parameters.layers[layer];
     attention_inputs(context, weights, part(x), part(normed), part(rstd), part(qkv));
     store(layer, part(qkv));
     ops::attention_cached(config.heads, part(qkv), keys[layer], values[layer], length,
                           batch.first_key, part(attention));
-    ops::linear_forward(part(attention), weights.output, part(delta));
+    linear_forward(weights.output, context.linear, part(attention), part(delta));
     ops::add(part(x), part(delta), part(middle));
-    mlp_forward(config, weights, part(middle), part(normed), part(rstd), part(gate_up), part(act),
-                part(delta), part(x));
+    mlp_forward(config, weights, context.linear, part(middle), part(normed), part(rstd),
+                part(gate_up), part(act), part(delta), part(x));
   }
   length += count;
 }

@@ -118,7 +118,7 @@ Decoder::Decoder(const DecoderConfig& config) : state_(std::make_unique<State>()
   state_->parameter_memory.reserve(plan_parameters(config, "parameters"), "the parameters");
   state_->parameter_memory.zero();
   float* memory = start_of(state_->parameter_memory, config);
-  state_->parameters = model_tensors(config, memory);
+  state_->parameters = model_weights(model_tensors(config, memory));
   state_->list = list_parameters(config, memory);
 }
 
@@ -167,7 +167,7 @@ LossSum Decoder::forward(const Batch& batch) {
   const PreparedBatch prepared = prepare_batch(state_->config, batch);
   if (prepared.target_row.empty()) return {};
   state_->rope.grow(state_->config, prepared.positions);
-  const BlockContext context{state_->config, prepared, batch.positions, state_->rope};
+  const BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
   const Workspace work = run_layers(*state_, batch, prepared, context, Pass::kForward);
   std::vector<double> log_prob(prepared.target.size());
   for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
@@ -184,9 +184,9 @@ LossSum Decoder::forward_backward(const Batch& batch, float scale) {
   const PreparedBatch prepared = prepare_batch(state_->config, batch);
   if (prepared.target_row.empty()) return {};
   state_->rope.grow(state_->config, prepared.positions);
-  const BlockContext context{state_->config, prepared, batch.positions, state_->rope};
+  const BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
   Workspace work = run_layers(*state_, batch, prepared, context, Pass::kTraining);
-  const ModelTensors& weights = state_->parameters;
+  const ModelWeights& weights = state_->parameters;
   const ModelTensors& gradients = state_->gradients;
 
   std::vector<double> log_prob(prepared.target.size());
@@ -224,7 +224,7 @@ TokenScores Decoder::score(const Batch& batch) {
   scores.argmax.assign(batch.tokens.size(), -1);
   if (prepared.target_row.empty()) return scores;
   state_->rope.grow(state_->config, prepared.positions);
-  const BlockContext context{state_->config, prepared, batch.positions, state_->rope};
+  const BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
   const Workspace work = run_layers(*state_, batch, prepared, context, Pass::kForward);
   std::vector<double> log_prob(prepared.target.size());
   std::vector<std::int32_t> argmax(prepared.target.size());
@@ -251,7 +251,7 @@ std::vector<float> Decoder::logits(const Batch& batch) {
   std::vector<float> all(batch.tokens.size() * static_cast<std::size_t>(width), 0.0F);
   if (prepared.target_row.empty()) return all;
   state_->rope.grow(state_->config, prepared.positions);
-  const BlockContext context{state_->config, prepared, batch.positions, state_->rope};
+  const BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
   const Workspace work = run_layers(*state_, every, prepared, context, Pass::kForward);
   for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
     for (std::int64_t i = 0; i < count; ++i) {

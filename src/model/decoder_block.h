@@ -16,26 +16,27 @@ struct BlockContext {
   const PreparedBatch& batch;
   std::span<const std::int32_t> positions;  ///< [N]
   const RopeTable& rope;
+  LinearContext linear;
 };
 
 /// normed = norm(input) W_qkv rotated: fills qkv of rows [0, N) and rstd.
-void attention_inputs(const BlockContext& context, const LayerTensors& weights,
+void attention_inputs(const BlockContext& context, const LayerWeights& weights,
                       tensor::View<const float> input, tensor::View<float> normed,
                       tensor::View<float> rstd, tensor::View<float> qkv);
 
 /// output = middle + mlp(norm(middle)).
-void mlp_forward(const DecoderConfig& config, const LayerTensors& weights,
-                 tensor::View<const float> middle, tensor::View<float> normed,
-                 tensor::View<float> rstd, tensor::View<float> gate_up, tensor::View<float> act,
-                 tensor::View<float> delta, tensor::View<float> output);
+void mlp_forward(const DecoderConfig& config, const LayerWeights& weights,
+                 const LinearContext& context, tensor::View<const float> middle,
+                 tensor::View<float> normed, tensor::View<float> rstd, tensor::View<float> gate_up,
+                 tensor::View<float> act, tensor::View<float> delta, tensor::View<float> output);
 
 /// kept.input -> output (which may be kept.input), filling `kept`.
-void block_forward(const BlockContext& context, const LayerTensors& weights,
+void block_forward(const BlockContext& context, const LayerWeights& weights,
                    const LayerActivations& kept, const Workspace& work, tensor::View<float> output);
 
 /// work.dx, the gradient of the layer's output, becomes that of its input; gradients accumulate.
 /// kept.gate_up is overwritten.
-void block_backward(const BlockContext& context, const LayerTensors& weights,
+void block_backward(const BlockContext& context, const LayerWeights& weights,
                     const LayerTensors& gradients, const LayerActivations& kept,
                     const Workspace& work);
 

@@ -36,6 +36,20 @@ ModelTensors model_tensors(const DecoderConfig& config, float* memory) {
   return model;
 }
 
+ModelWeights model_weights(const ModelTensors& tensors) {
+  ModelWeights weights{tensors.embedding, {}, tensors.final_norm, tensors.head};
+  const auto dense = [](const tensor::View<float>& weight) {
+    Linear linear;
+    linear.weight = weight;
+    return linear;
+  };
+  for (const LayerTensors& layer : tensors.layers) {
+    weights.layers.push_back({layer.input_norm, dense(layer.qkv), dense(layer.output),
+                              layer.post_norm, dense(layer.gate_up), dense(layer.down)});
+  }
+  return weights;
+}
+
 std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows) {
   constexpr std::int64_t kLogits = std::int64_t{4} << 20;
   return std::min(rows, std::max<std::int64_t>(64, kLogits / config.vocab_size));

@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "model/decoder.h"
+#include "model/linear.h"
 #include "tensor/arena.h"
 #include "tensor/view.h"
 
 namespace nativo::model {
 
-/// The tensors of one layer, as products use them.
+/// The gradients of one layer's weights, as products fill them; null where a weight is frozen.
 struct LayerTensors {
   tensor::View<float> input_norm;  ///< [C]
   tensor::View<float> qkv;         ///< [(H+2K)D, C]
@@ -22,7 +23,7 @@ struct LayerTensors {
   tensor::View<float> down;        ///< [C, F]
 };
 
-/// Parameters or gradients of the whole model.
+/// The same of the whole model.
 struct ModelTensors {
   tensor::View<float> embedding;  ///< [V, C]
   std::vector<LayerTensors> layers;
@@ -30,8 +31,27 @@ struct ModelTensors {
   tensor::View<float> head;        ///< [V, C]; the embedding itself when tied
 };
 
+/// One layer's weights: norms as numbers, the rest as layers that compute.
+struct LayerWeights {
+  tensor::View<float> input_norm;  ///< [C]
+  Linear qkv;                      ///< [(H+2K)D, C]
+  Linear output;                   ///< [C, HD]
+  tensor::View<float> post_norm;   ///< [C]
+  Linear gate_up;                  ///< [2F, C]
+  Linear down;                     ///< [C, F]
+};
+
+struct ModelWeights {
+  tensor::View<float> embedding;  ///< [V, C]
+  std::vector<LayerWeights> layers;
+  tensor::View<float> final_norm;  ///< [C]
+  tensor::View<float> head;        ///< [V, C]; the embedding itself when tied
+};
+
 /// Views into `memory`, which holds parameter_count() floats in the order of Decoder::parameters().
 [[nodiscard]] ModelTensors model_tensors(const DecoderConfig& config, float* memory);
+/// The same as weights.
+[[nodiscard]] ModelWeights model_weights(const ModelTensors& tensors);
 
 /// What the backward pass needs of one layer; the rest is computed again.
 struct LayerActivations {
@@ -91,7 +111,7 @@ struct DecoderCore {
   DecoderConfig config;
   tensor::Arena parameter_memory;
   tensor::Arena gradient_memory;
-  ModelTensors parameters;
+  ModelWeights parameters;
   ModelTensors gradients;  ///< without layers until enable_gradients()
   std::vector<Parameter> list;
   tensor::Arena activation_memory;

@@ -1,0 +1,62 @@
+// The one place where a linear layer of the decoder is computed: dense or quantised weight, with or
+// without LoRA adapters. Not for other folders. Rule: callers say what goes in and out; whether the
+// weight is trained, frozen, quantised or adapted is known here alone.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ops/gemm.h"
+#include "ops/low_rank.h"
+#include "ops/quantize.h"
+#include "tensor/view.h"
+
+namespace nativo::model {
+
+/// A LoRA adapter of one projection, and its gradients.
+struct LinearAdapter {
+  ops::LowRank low_rank;
+  tensor::View<float> da;    ///< [r,I]; null until gradients are enabled
+  tensor::View<float> db;    ///< [Oj,r]
+  std::uint32_t number = 0;  ///< in the whole model: names its dropout mask
+};
+
+/// y[N,O] = x[N,I] weight[O,I]^T + the adapters'. Either `weight` or `quantized` is there.
+struct Linear {
+  tensor::View<float> weight;      ///< null when quantised
+  ops::QuantizedMatrix quantized;  ///< frozen; no rows when the weight is dense
+  std::vector<LinearAdapter> adapters;
+
+  [[nodiscard]] bool is_quantized() const { return quantized.rows > 0; }
+};
+
+/// Dropout of the adapters' inputs in this pass: element (n, i) of a layer's input belongs to token
+/// first_token + n of the step.
+struct LinearDropout {
+  double p = 0.0;  ///< 0 = none
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;
+  std::uint64_t first_token = 0;
+};
+
+/// What computing needs besides the layer; all scratch is between calls without meaning.
+struct LinearContext {
+  LinearDropout dropout;
+  tensor::View<float> panel;    ///< [quantized_linear_scratch of the largest layer]
+  tensor::View<float> hidden;   ///< [N r]
+  tensor::View<float> dropped;  ///< [N I] of the widest adapted layer, when there is dropout
+};
+
+void linear_forward(const Linear& layer, const LinearContext& context, tensor::View<const float> x,
+                    tensor::View<float> y);
+
+/// dx[N,I] = dy[N,O] d(y)/d(x) (overwrites).
+void linear_backward_input(const Linear& layer, const LinearContext& context,
+                           tensor::View<const float> dy, tensor::View<float> dx);
+
+/// dweight += dy^T x unless `dweight` is null (frozen); the adapters' gradients +=.
+void linear_backward_weight(const Linear& layer, const LinearContext& context,
+                            tensor::View<const float> dy, tensor::View<const float> x,
+                            tensor::View<float> dweight);
+
+}  // namespace nativo::model
