@@ -32,6 +32,7 @@ struct DecodeSession::State {
   std::vector<tensor::View<float>> values;  ///< by layer [K,capacity,D]
   tensor::View<float> x, middle, normed, delta, rstd, qkv, attention, gate_up, act;
   tensor::View<float> logits;  ///< [V]
+  LinearContext linear;
   RopeTable rope;
 
   void store(std::size_t layer, tensor::View<const float> new_qkv);
@@ -71,7 +72,7 @@ void DecodeSession::State::run(std::span<const std::int32_t> tokens) {
     batch.first_key[index] =
         static_cast<std::int32_t>(std::max<std::int64_t>(0, length + i - window + 1));
   }
-  const BlockContext context{config, batch, positions, rope, {}};
+  const BlockContext context{config, batch, positions, rope, linear};
   const auto part = [count](const tensor::View<float>& view) { return view.rows(0, count); };
   ops::embedding_forward(decoder->parameters.embedding, tokens, part(x));
   for (std::size_t layer = 0; layer < keys.size(); ++layer) {
@@ -120,6 +121,9 @@ DecodeSession::DecodeSession(const Decoder& decoder, std::int64_t capacity)
   add("scratch", state_->gate_up, {rows, 2 * config.intermediate_size});
   add("scratch", state_->act, {rows, config.intermediate_size});
   add("scratch", state_->logits, {config.vocab_size});
+  const LinearScratch scratch = linear_scratch(*state_->decoder, rows);
+  add("scratch", state_->linear.panel, {scratch.panel});
+  add("scratch", state_->linear.hidden, {scratch.hidden});
   state_->memory.reserve(plan, "the key/value cache of a conversation");
   // Attention reads whole vectors of keys, so what is not yet written must be numbers.
   state_->memory.zero();

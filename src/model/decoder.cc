@@ -13,6 +13,7 @@
 #include "model/decoder_batch.h"
 #include "model/decoder_block.h"
 #include "model/decoder_state.h"
+#include "model/lora.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
 #include "ops/embedding.h"
@@ -23,13 +24,16 @@ namespace nativo::model {
 namespace {
 
 /// The names and shapes of all parameters, in the order of model_tensors.
-std::vector<Parameter> list_parameters(const DecoderConfig& config, float* memory) {
+std::vector<Parameter> list_parameters(const DecoderConfig& config,
+                                       const Quantization& quantization, float* memory) {
   std::vector<Parameter> list;
   float* next = memory;
   const auto add = [&](std::string name, std::vector<std::int64_t> shape) {
     std::int64_t elements = 1;
     for (const std::int64_t size : shape) elements *= size;
     const bool decays = shape.size() > 1;
+    const bool quantized = quantization.format && name.ends_with("_proj.weight");
+    if (quantized) elements = 0;
     list.push_back({std::move(name),
                     std::move(shape),
                     {next, static_cast<std::size_t>(elements)},
@@ -58,21 +62,34 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config, float* memor
   return list;
 }
 
-tensor::ArenaPlan plan_parameters(const DecoderConfig& config, const char* purpose) {
+/// Reserves zeroed memory for the f32 parameters, or for their gradients.
+float* reserve_parameters(tensor::Arena& arena, const DecoderConfig& config,
+                          const Quantization& quantization, const char* purpose) {
   tensor::ArenaPlan plan;
-  static_cast<void>(plan.add<float>(purpose, {config.parameter_count()}));
-  return plan;
+  const auto slot = plan.add<float>(
+      purpose, {config.parameter_count() - quantized_parameter_count(config, quantization)});
+  arena.reserve(plan, fmt::format("the {}", purpose));
+  arena.zero();
+  return arena.view<float>(slot).data();
 }
 
-float* start_of(const tensor::Arena& arena, const DecoderConfig& config) {
-  return arena.view<float>({0, {config.parameter_count()}, sizeof(float)}).data();
+/// What the layers need in this pass beside `work`.
+LinearContext linear_context(const DecoderCore& state, const Workspace& work, const Batch& batch,
+                             Pass pass) {
+  LinearContext context = work.linear;
+  if (pass == Pass::kTraining && state.lora) {
+    context.dropout = {state.lora->config.dropout, batch.noise.seed, batch.noise.step,
+                       static_cast<std::uint64_t>(batch.noise.first_row * batch.length)};
+  }
+  return context;
 }
 
 /// Embedding and layers; the last layer's output is work.output.
 Workspace run_layers(DecoderCore& state, const Batch& batch, const PreparedBatch& prepared,
-                     const BlockContext& context, Pass pass) {
-  Workspace work =
-      make_workspace(state.config, batch.rows, batch.length, pass, state.activation_memory);
+                     BlockContext& context, Pass pass) {
+  Workspace work = make_workspace(state.config, linear_scratch(state, batch.rows * batch.length),
+                                  batch.rows, batch.length, pass, state.activation_memory);
+  context.linear = linear_context(state, work, batch, pass);
   ops::embedding_forward(state.parameters.embedding, batch.tokens, work.layers.front().input);
   for (std::size_t layer = 0; layer < work.layers.size(); ++layer) {
     const bool last = layer + 1 == work.layers.size();
@@ -113,13 +130,13 @@ LossSum sum_losses(std::span<const double> log_prob) {
 
 }  // namespace
 
-Decoder::Decoder(const DecoderConfig& config) : state_(std::make_unique<State>()) {
+Decoder::Decoder(const DecoderConfig& config, const Quantization& quantization)
+    : state_(std::make_unique<State>()) {
   state_->config = config;
-  state_->parameter_memory.reserve(plan_parameters(config, "parameters"), "the parameters");
-  state_->parameter_memory.zero();
-  float* memory = start_of(state_->parameter_memory, config);
-  state_->parameters = model_weights(model_tensors(config, memory));
-  state_->list = list_parameters(config, memory);
+  float* memory = reserve_parameters(state_->parameter_memory, config, quantization, "parameters");
+  state_->parameters = model_weights(model_tensors(config, quantization, memory));
+  state_->list = list_parameters(config, quantization, memory);
+  allocate_quantized(*state_, quantization);
 }
 
 Decoder::~Decoder() = default;
@@ -132,7 +149,35 @@ std::span<Parameter> Decoder::parameters() { return state_->list; }
 
 std::span<const Parameter> Decoder::parameters() const { return state_->list; }
 
+const Quantization& Decoder::quantization() const { return state_->quantized.options; }
+
+void Decoder::load(const std::function<void(const Parameter&, std::span<float>)>& read) {
+  for (const Parameter& parameter : state_->list) {
+    if (!parameter.value.empty()) read(parameter, parameter.value);
+  }
+  if (quantization().format) load_quantized(*state_, read);
+}
+
+void Decoder::read_merged(std::size_t index, std::span<float> values) const {
+  model::read_merged(*state_, index, values);
+}
+
+void Decoder::attach_lora(const LoraConfig& lora, std::uint64_t seed) {
+  model::attach_lora(*state_, lora, seed);
+}
+
+const LoraConfig* Decoder::lora() const { return state_->lora ? &state_->lora->config : nullptr; }
+
+std::span<Parameter> Decoder::trainable() {
+  return state_->lora ? state_->lora->list : state_->list;
+}
+
+std::span<const Parameter> Decoder::trainable() const {
+  return state_->lora ? state_->lora->list : state_->list;
+}
+
 void Decoder::initialize(std::uint64_t seed) {
+  NATIVO_CHECK(!quantization().format, "a model that starts from nothing is trained whole");
   const double residual = 1.0 / std::sqrt(2.0 * static_cast<double>(state_->config.layers));
   parallel_for(state_->list.size(), [&](std::size_t index) {
     const Parameter& parameter = state_->list[index];
@@ -150,24 +195,29 @@ void Decoder::initialize(std::uint64_t seed) {
 
 void Decoder::enable_gradients() {
   if (!state_->gradients.layers.empty()) return;
+  if (state_->lora) {
+    enable_lora_gradients(*state_);
+    return;
+  }
   const DecoderConfig& config = state_->config;
-  state_->gradient_memory.reserve(plan_parameters(config, "gradients"), "the gradients");
-  float* memory = start_of(state_->gradient_memory, config);
-  state_->gradients = model_tensors(config, memory);
+  NATIVO_CHECK(!quantization().format, "quantised weights are trained through LoRA only");
+  float* memory = reserve_parameters(state_->gradient_memory, config, {}, "gradients");
+  state_->gradients = model_tensors(config, {}, memory);
   for (Parameter& parameter : state_->list) {
     parameter.gradient = {memory, parameter.value.size()};
     memory += parameter.value.size();
   }
-  zero_gradients();
 }
 
-void Decoder::zero_gradients() { state_->gradient_memory.zero(); }
+void Decoder::zero_gradients() {
+  (state_->lora ? state_->lora->gradients : state_->gradient_memory).zero();
+}
 
 LossSum Decoder::forward(const Batch& batch) {
   const PreparedBatch prepared = prepare_batch(state_->config, batch);
   if (prepared.target_row.empty()) return {};
   state_->rope.grow(state_->config, prepared.positions);
-  const BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
+  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
   const Workspace work = run_layers(*state_, batch, prepared, context, Pass::kForward);
   std::vector<double> log_prob(prepared.target.size());
   for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
@@ -184,10 +234,11 @@ LossSum Decoder::forward_backward(const Batch& batch, float scale) {
   const PreparedBatch prepared = prepare_batch(state_->config, batch);
   if (prepared.target_row.empty()) return {};
   state_->rope.grow(state_->config, prepared.positions);
-  const BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
+  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
   Workspace work = run_layers(*state_, batch, prepared, context, Pass::kTraining);
   const ModelWeights& weights = state_->parameters;
   const ModelTensors& gradients = state_->gradients;
+  const bool frozen = state_->lora.has_value();  // all but the adapters
 
   std::vector<double> log_prob(prepared.target.size());
   const auto rows = static_cast<std::int64_t>(prepared.target.size());
@@ -199,6 +250,7 @@ LossSum Decoder::forward_backward(const Batch& batch, float scale) {
                                         scale, std::span(log_prob).subspan(begin, size));
     ops::linear_backward_input(logits, weights.head, dnormed.rows(first, count),
                                ops::Write::kOverwrite);
+    if (frozen) return;
     ops::linear_backward_weight(logits, work.gathered_norm.rows(first, count), gradients.head);
   });
 
@@ -213,7 +265,7 @@ LossSum Decoder::forward_backward(const Batch& batch, float scale) {
     block_backward(context, weights.layers[layer], gradients.layers[layer], work.layers[layer],
                    work);
   }
-  ops::embedding_backward(work.dx, batch.tokens, gradients.embedding);
+  if (!frozen) ops::embedding_backward(work.dx, batch.tokens, gradients.embedding);
   return sum_losses(log_prob);
 }
 
@@ -224,7 +276,7 @@ TokenScores Decoder::score(const Batch& batch) {
   scores.argmax.assign(batch.tokens.size(), -1);
   if (prepared.target_row.empty()) return scores;
   state_->rope.grow(state_->config, prepared.positions);
-  const BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
+  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
   const Workspace work = run_layers(*state_, batch, prepared, context, Pass::kForward);
   std::vector<double> log_prob(prepared.target.size());
   std::vector<std::int32_t> argmax(prepared.target.size());
@@ -251,7 +303,7 @@ std::vector<float> Decoder::logits(const Batch& batch) {
   std::vector<float> all(batch.tokens.size() * static_cast<std::size_t>(width), 0.0F);
   if (prepared.target_row.empty()) return all;
   state_->rope.grow(state_->config, prepared.positions);
-  const BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
+  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
   const Workspace work = run_layers(*state_, every, prepared, context, Pass::kForward);
   for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
     for (std::int64_t i = 0; i < count; ++i) {

@@ -4,12 +4,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "model/decoder_config.h"
+#include "model/lora_config.h"
+#include "ops/quantize.h"
 
 namespace nativo::model {
 
@@ -23,15 +27,33 @@ struct Parameter {
   bool decays = true;         ///< weight decay applies (false for norm weights)
 };
 
-/// B rows of T tokens, flat in row-major order. A row may hold several packed documents: tokens with
-/// different `document` numbers in one row never see each other, `position` restarts in each.
+/// How the linear layers of the blocks are held. Quantised ones are frozen: their `value` is empty,
+/// they are trained through LoRA only.
+struct Quantization {
+  std::optional<ops::QuantFormat> format;  ///< none = f32
+  ops::ScaleFormat scales = ops::ScaleFormat::kF32;
+  bool operator==(const Quantization&) const = default;
+};
+
+/// Names the random masks of a training batch: equal for equal (seed, step, place in the step),
+/// however the step is cut into batches.
+struct BatchNoise {
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;
+  std::int64_t first_row = 0;  ///< of this batch in the step's rows
+};
+
+/// B rows of T tokens, flat in row-major order. A row may hold several packed documents: tokens
+/// with different `document` numbers in one row never see each other, `position` restarts in each.
 struct Batch {
-  std::int64_t rows = 0;    ///< B
-  std::int64_t length = 0;  ///< T
+  std::int64_t rows = 0;                ///< B
+  std::int64_t length = 0;              ///< T
   std::vector<std::int32_t> tokens;     ///< [B,T] in [0, V)
   std::vector<std::int32_t> targets;    ///< [B,T] next token, or -1 where nothing is trained
   std::vector<std::int32_t> positions;  ///< [B,T] position inside the document, for RoPE
-  std::vector<std::int32_t> documents;  ///< [B,T] document number; runs are contiguous; -1 = padding
+  std::vector<std::int32_t>
+      documents;          ///< [B,T] document number; runs are contiguous; -1 = padding
+  BatchNoise noise = {};  ///< for LoRA's dropout, in forward_backward only
 };
 
 /// Sum over targets of -log p(target), in f64, and how many targets there were.
@@ -46,12 +68,12 @@ struct TokenScores {
   std::vector<std::int32_t> argmax;  ///< [B,T] the greedy token; -1 where target is -1
 };
 
-/// The model and its parameters. One thread drives it; the arithmetic inside uses all OpenMP threads
-/// and gives the same bits on any number of them.
+/// The model and its parameters. One thread drives it; the arithmetic inside uses all OpenMP
+/// threads and gives the same bits on any number of them.
 class Decoder {
  public:
   /// Allocates the parameters, zeroed. Throws Error(kTryAgain) when memory does not suffice.
-  explicit Decoder(const DecoderConfig& config);
+  explicit Decoder(const DecoderConfig& config, const Quantization& quantization = {});
   ~Decoder();
   Decoder(Decoder&&) noexcept;
   Decoder& operator=(Decoder&&) noexcept;
@@ -67,14 +89,39 @@ class Decoder {
   /// tensor drawn from (seed, its index).
   void initialize(std::uint64_t seed);
 
-  /// Allocates gradients (zeroed) once; idempotent.
+  /// Sets all parameters: read(parameter, values) fills `values` with the parameter's elements, in
+  /// the order of parameters(). Quantised ones pass through memory one joined layer at a time.
+  /// Throws what `read` throws, and Error(kData) for a weight that cannot be quantised.
+  void load(const std::function<void(const Parameter&, std::span<float>)>& read);
+
+  /// values = parameter `index` as the model computes with it: dequantised, its adapter added. What
+  /// a merged model consists of.
+  void read_merged(std::size_t index, std::span<float> values) const;
+
+  [[nodiscard]] const Quantization& quantization() const;
+
+  /// Adds LoRA adapters and freezes all other parameters. A is uniform in +-1/sqrt(inputs), as
+  /// PEFT's kaiming_uniform(a = sqrt 5), drawn from (seed, the adapter's place); B is zero, so that
+  /// nothing changes yet. Once at most, before enable_gradients(); the modules must be the model's.
+  void attach_lora(const LoraConfig& lora, std::uint64_t seed);
+  /// Null without adapters.
+  [[nodiscard]] const LoraConfig* lora() const;
+
+  /// What training changes: the adapters' A and B, named as in PEFT's files
+  /// ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"), in the order of the
+  /// modules; parameters() when there are none.
+  [[nodiscard]] std::span<Parameter> trainable();
+  [[nodiscard]] std::span<const Parameter> trainable() const;
+
+  /// Allocates gradients of trainable() (zeroed) once; idempotent.
   void enable_gradients();
   void zero_gradients();
 
   /// The loss alone; keeps no activations.
   [[nodiscard]] LossSum forward(const Batch& batch);
 
-  /// The loss, and gradient += scale * d(sum of losses)/d(parameter). Needs enable_gradients().
+  /// The loss, and gradient += scale * d(sum of losses)/d(parameter) for all of trainable(). Needs
+  /// enable_gradients(). LoRA's dropout acts here alone.
   LossSum forward_backward(const Batch& batch, float scale);
 
   /// log p(target) and the greedy token at every target.

@@ -10,12 +10,16 @@
 
 namespace nativo::model {
 
-ModelTensors model_tensors(const DecoderConfig& config, float* memory) {
+ModelTensors model_tensors(const DecoderConfig& config, const Quantization& quantization,
+                           float* memory) {
   float* next = memory;
   const auto take = [&next](const tensor::Shape& shape) {
     const tensor::View<float> view(next, shape);
     next += shape.elements();
     return view;
+  };
+  const auto take_linear = [&](const tensor::Shape& shape) {
+    return quantization.format ? tensor::View<float>() : take(shape);
   };
   const std::int64_t width = config.hidden_size;
   ModelTensors model;
@@ -23,16 +27,17 @@ ModelTensors model_tensors(const DecoderConfig& config, float* memory) {
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     LayerTensors tensors;
     tensors.input_norm = take({width});
-    tensors.qkv = take({(config.heads + 2 * config.kv_heads) * config.head_dim, width});
-    tensors.output = take({width, config.heads * config.head_dim});
+    tensors.qkv = take_linear({(config.heads + 2 * config.kv_heads) * config.head_dim, width});
+    tensors.output = take_linear({width, config.heads * config.head_dim});
     tensors.post_norm = take({width});
-    tensors.gate_up = take({2 * config.intermediate_size, width});
-    tensors.down = take({width, config.intermediate_size});
+    tensors.gate_up = take_linear({2 * config.intermediate_size, width});
+    tensors.down = take_linear({width, config.intermediate_size});
     model.layers.push_back(tensors);
   }
   model.final_norm = take({width});
   model.head = config.tie_embeddings ? model.embedding : take({config.vocab_size, width});
-  NATIVO_CHECK(next - memory == config.parameter_count(), "parameters do not add up");
+  const std::int64_t quantized = quantized_parameter_count(config, quantization);
+  NATIVO_CHECK(next - memory == config.parameter_count() - quantized, "parameters do not add up");
   return model;
 }
 
@@ -55,8 +60,8 @@ std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows) {
   return std::min(rows, std::max<std::int64_t>(64, kLogits / config.vocab_size));
 }
 
-Workspace make_workspace(const DecoderConfig& config, std::int64_t rows, std::int64_t length,
-                         Pass pass, tensor::Arena& arena) {
+Workspace make_workspace(const DecoderConfig& config, const LinearScratch& scratch,
+                         std::int64_t rows, std::int64_t length, Pass pass, tensor::Arena& arena) {
   using tensor::Shape;
   const std::int64_t tokens = rows * length;
   const std::int64_t width = config.hidden_size;
@@ -93,7 +98,10 @@ Workspace make_workspace(const DecoderConfig& config, std::int64_t rows, std::in
   add("scratch", work.gathered_norm, {tokens, width});
   add("scratch", work.gathered_rstd, {tokens});
   add("logits", work.logits, {logits_chunk(config, tokens), config.vocab_size});
+  add("scratch", work.linear.panel, {scratch.panel});
+  add("scratch", work.linear.hidden, {scratch.hidden});
   if (training) {
+    add("scratch", work.linear.dropped, {scratch.dropped});
     add("scratch", work.dx, {tokens, width});
     add("scratch", work.dattention, {tokens, attention_width});
     add("scratch", work.dqkv, {tokens, qkv_width});

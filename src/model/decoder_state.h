@@ -8,6 +8,7 @@
 
 #include "model/decoder.h"
 #include "model/linear.h"
+#include "model/lora.h"
 #include "tensor/arena.h"
 #include "tensor/view.h"
 
@@ -48,8 +49,10 @@ struct ModelWeights {
   tensor::View<float> head;        ///< [V, C]; the embedding itself when tied
 };
 
-/// Views into `memory`, which holds parameter_count() floats in the order of Decoder::parameters().
-[[nodiscard]] ModelTensors model_tensors(const DecoderConfig& config, float* memory);
+/// Views into `memory`, which holds parameter_count() floats in the order of Decoder::parameters(),
+/// less those that are quantised: their views are null.
+[[nodiscard]] ModelTensors model_tensors(const DecoderConfig& config,
+                                         const Quantization& quantization, float* memory);
 /// The same as weights.
 [[nodiscard]] ModelWeights model_weights(const ModelTensors& tensors);
 
@@ -63,6 +66,13 @@ struct LayerActivations {
   tensor::View<float> middle;     ///< [N,C], after attention
   tensor::View<float> rstd2;      ///< [N]
   tensor::View<float> gate_up;    ///< [N,2F]
+};
+
+/// Scratch of the linear layers, in floats.
+struct LinearScratch {
+  std::int64_t panel = 0;    ///< one dequantised panel
+  std::int64_t hidden = 0;   ///< behind an adapter's A
+  std::int64_t dropped = 0;  ///< an adapter's input behind its mask; in training only
 };
 
 enum class Pass { kForward, kTraining };
@@ -79,6 +89,7 @@ struct Workspace {
   tensor::View<float> gathered_norm;  ///< [N,C]
   tensor::View<float> gathered_rstd;  ///< [N]
   tensor::View<float> logits;         ///< [chunk,V]
+  LinearContext linear;               ///< its scratch; dropout is the pass's
   // Training only.
   tensor::View<float> dx;          ///< [N,C]
   tensor::View<float> dattention;  ///< [N,HD]
@@ -91,8 +102,9 @@ struct Workspace {
 [[nodiscard]] std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows);
 
 /// Reserves and lays out a workspace; reuses the arena's memory when it is large enough.
-[[nodiscard]] Workspace make_workspace(const DecoderConfig& config, std::int64_t rows,
-                                       std::int64_t length, Pass pass, tensor::Arena& arena);
+[[nodiscard]] Workspace make_workspace(const DecoderConfig& config, const LinearScratch& scratch,
+                                       std::int64_t rows, std::int64_t length, Pass pass,
+                                       tensor::Arena& arena);
 
 /// cos and sin by position.
 struct RopeTable {
@@ -112,7 +124,9 @@ struct DecoderCore {
   tensor::Arena parameter_memory;
   tensor::Arena gradient_memory;
   ModelWeights parameters;
-  ModelTensors gradients;  ///< without layers until enable_gradients()
+  QuantizedState quantized;
+  std::optional<LoraState> lora;
+  ModelTensors gradients;  ///< without layers until enable_gradients(); null views with LoRA
   std::vector<Parameter> list;
   tensor::Arena activation_memory;
   RopeTable rope;

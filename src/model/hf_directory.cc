@@ -133,9 +133,10 @@ bool may_be_ignored(const std::string& name, const Located& found,
                             found.file->bytes(*found.entry));
 }
 
-Decoder allocate(const DecoderConfig& config, const fs::path& folder) {
+Decoder allocate(const DecoderConfig& config, const Quantization& quantization,
+                 const fs::path& folder) {
   try {
-    return Decoder(config);
+    return Decoder(config, quantization);
   } catch (const std::bad_alloc&) {
     throw Error(ExitCode::kTryAgain,
                 fmt::format("{}: not enough memory for {} parameters", shown(folder),
@@ -174,7 +175,7 @@ Digests verify_digests(const fs::path& folder) {
   return digests;
 }
 
-Decoder load_decoder(const fs::path& folder) {
+Decoder load_decoder(const fs::path& folder, const Quantization& quantization) {
   if (!fs::is_directory(folder)) {
     throw Error(ExitCode::kMissingInput, fmt::format("{}: no such folder", shown(folder)),
                 "give a folder that holds config.json and model.safetensors");
@@ -206,7 +207,7 @@ Decoder load_decoder(const fs::path& folder) {
                             config.parameter_count(), elements));
   }
 
-  Decoder decoder = allocate(config, folder);
+  Decoder decoder = allocate(config, quantization, folder);
   std::set<std::string> known;
   for (Parameter& parameter : decoder.parameters()) {
     known.insert(parameter.name);
@@ -225,10 +226,10 @@ Decoder load_decoder(const fs::path& folder) {
       bad(found.file->path(), fmt::format("unexpected tensor \"{}\"", printable(name)));
     }
   }
-  for (Parameter& parameter : decoder.parameters()) {
+  decoder.load([&](const Parameter& parameter, std::span<float> values) {
     const auto& [file, entry] = tensors.at(parameter.name);
-    file->read(*entry, parameter.value);
-  }
+    file->read(*entry, values);
+  });
   return decoder;
 }
 
@@ -244,13 +245,22 @@ Digests write_decoder_files(const fs::path& folder, const Decoder& decoder,
   std::vector<std::vector<TensorToWrite>> shards(1);
   std::uint64_t shard_bytes = 0;
   std::uint64_t total_bytes = 0;
-  for (const Parameter& parameter : decoder.parameters()) {
-    const std::uint64_t bytes = parameter.value.size() * bytes_of(options.type);
+  const bool as_they_are = !decoder.quantization().format && decoder.lora() == nullptr;
+  for (std::size_t index = 0; index < decoder.parameters().size(); ++index) {
+    const Parameter& parameter = decoder.parameters()[index];
+    std::uint64_t bytes = bytes_of(options.type);
+    for (const std::int64_t size : parameter.shape) bytes *= static_cast<std::uint64_t>(size);
     if (!shards.back().empty() && shard_bytes + bytes > options.max_shard_bytes) {
       shards.emplace_back();
       shard_bytes = 0;
     }
-    shards.back().push_back({parameter.name, parameter.shape, parameter.value});
+    TensorToWrite& tensor =
+        shards.back().emplace_back(TensorToWrite{parameter.name, parameter.shape, parameter.value});
+    if (!as_they_are) {
+      tensor.make = [&decoder, index](std::span<float> values) {
+        decoder.read_merged(index, values);
+      };
+    }
     shard_bytes += bytes;
     total_bytes += bytes;
   }

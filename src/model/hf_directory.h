@@ -24,7 +24,10 @@ inline constexpr const char* kDigestsFile = "nativo.digests.json";
 ///                  pickled weights (.bin, .pt, .pth, .pkl) the hint says how to convert them
 ///   kData          a digest differs; a tensor is missing, unexpected or of another shape (named)
 ///   kTryAgain      memory does not suffice
-[[nodiscard]] Decoder load_decoder(const std::filesystem::path& folder);
+/// With `quantization`, each linear layer is quantised as it is read: the weights never exist whole
+/// in f32.
+[[nodiscard]] Decoder load_decoder(const std::filesystem::path& folder,
+                                   const Quantization& quantization = {});
 
 /// What save_decoder writes, and how.
 struct SaveOptions {
@@ -38,6 +41,7 @@ struct SaveOptions {
 using Digests = std::map<std::string, std::string>;
 
 /// Writes config.json, weights, extra files and nativo.digests.json into `folder`, which exists,
+/// with what was quantised in floating point again and LoRA adapters merged into the weights,
 /// and returns the digests of all but the last. For callers that commit the folder themselves.
 Digests write_decoder_files(const std::filesystem::path& folder, const Decoder& decoder,
                             const SaveOptions& options, io::Disk& disk = io::posix_disk());

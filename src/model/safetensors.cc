@@ -121,10 +121,10 @@ std::string write_safetensors(const std::filesystem::path& path,
   for (const TensorToWrite* tensor : sorted) {
     std::int64_t elements = 1;
     for (const std::int64_t size : tensor->shape) elements *= size;
-    NATIVO_CHECK(static_cast<std::size_t>(elements) == tensor->values.size(),
+    NATIVO_CHECK(tensor->make || static_cast<std::size_t>(elements) == tensor->values.size(),
                  "a tensor has as many values as its shape says");
     NATIVO_CHECK(!json.contains(tensor->name), "tensor names are unique");
-    const std::uint64_t end = offset + tensor->values.size() * bytes_of(type);
+    const std::uint64_t end = offset + static_cast<std::uint64_t>(elements) * bytes_of(type);
     json[tensor->name] = {{"dtype", safetensors_name(type)},
                           {"shape", tensor->shape},
                           {"data_offsets", {offset, end}}};
@@ -147,9 +147,18 @@ std::string write_safetensors(const std::filesystem::path& path,
   write(start);
   constexpr std::size_t kChunk = std::size_t{1} << 20;  // values
   std::vector<char> buffer;
+  std::vector<float> made;
   for (const TensorToWrite* tensor : sorted) {
-    for (std::size_t at = 0; at < tensor->values.size(); at += kChunk) {
-      const auto values = tensor->values.subspan(at, std::min(kChunk, tensor->values.size() - at));
+    std::span<const float> all = tensor->values;
+    if (tensor->make) {
+      std::int64_t elements = 1;
+      for (const std::int64_t size : tensor->shape) elements *= size;
+      made.resize(static_cast<std::size_t>(elements));
+      tensor->make(made);
+      all = made;
+    }
+    for (std::size_t at = 0; at < all.size(); at += kChunk) {
+      const auto values = all.subspan(at, std::min(kChunk, all.size() - at));
       buffer.resize(values.size() * bytes_of(type));
       encode_values(type, values, std::as_writable_bytes(std::span(buffer)));
       write({buffer.data(), buffer.size()});

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -46,11 +47,13 @@ class SafetensorsFile {
   std::unique_ptr<State> state_;
 };
 
-/// A tensor to be written, row-major f32.
+/// A tensor to be written, row-major f32: its values, or, when there are none, what makes them once
+/// they are needed (all elements of the shape), so that only one such tensor exists at a time.
 struct TensorToWrite {
   std::string name;
   std::vector<std::int64_t> shape;
   std::span<const float> values;
+  std::function<void(std::span<float>)> make = {};
 };
 
 /// Writes `tensors` (sorted by name, stored as `type`) and `metadata` to `path`, atomically;

@@ -37,7 +37,8 @@ void rmsnorm_backward(tensor::View<const float> dy, tensor::View<const float> x,
                       tensor::View<float> dx, tensor::View<float> dweight,
                       tensor::View<float> partial) {
   check(x, dy, weight, rstd);
-  NATIVO_CHECK(dx.shape() == x.shape() && dweight.shape() == weight.shape(),
+  const bool frozen = dweight.data() == nullptr;
+  NATIVO_CHECK(dx.shape() == x.shape() && (frozen || dweight.shape() == weight.shape()),
                "rmsnorm: gradients differ from what they belong to");
   NATIVO_CHECK(partial.shape() == (tensor::Shape{rmsnorm_partial_rows(x.size(0)), x.size(1)}),
                "rmsnorm: workspace has the wrong size");

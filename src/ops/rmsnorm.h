@@ -18,7 +18,8 @@ void rmsnorm_apply(tensor::View<const float> x, tensor::View<const float> weight
 /// Rows of the `partial` workspace that rmsnorm_backward needs for N rows.
 [[nodiscard]] std::int64_t rmsnorm_partial_rows(std::int64_t rows);
 
-/// dx[N,C] += and dweight[C] += for dy[N,C]. `partial` [rmsnorm_partial_rows(N), C] is scratch.
+/// dx[N,C] += and dweight[C] += for dy[N,C]; a null `dweight` is a frozen weight's, not computed.
+/// `partial` [rmsnorm_partial_rows(N), C] is scratch.
 void rmsnorm_backward(tensor::View<const float> dy, tensor::View<const float> x,
                       tensor::View<const float> weight, tensor::View<const float> rstd,
                       tensor::View<float> dx, tensor::View<float> dweight,

@@ -55,7 +55,9 @@ void rmsnorm_apply_rows(const float* x, const float* weight, const float* rstd, 
 void rmsnorm_backward_rows(const float* dy, const float* x, const float* weight, const float* rstd,
                            std::int64_t rows, std::int64_t columns, float* dx, float* dweight) {
   const FloatTag d;
-  std::memset(dweight, 0, static_cast<std::size_t>(columns) * sizeof(float));
+  if (dweight != nullptr) {
+    std::memset(dweight, 0, static_cast<std::size_t>(columns) * sizeof(float));
+  }
   for (std::int64_t row = 0; row < rows; ++row) {
     const float* in = x + row * columns;
     const float* grad = dy + row * columns;
@@ -76,6 +78,7 @@ void rmsnorm_backward_rows(const float* dy, const float* x, const float* weight,
       auto total = load_up_to(out + i, left);
       total = hn::MulAdd(scaled, load_up_to(weight + i, left), total);
       store_up_to(hn::MulAdd(along, value, total), out + i, left);
+      if (dweight == nullptr) continue;  // frozen
       store_up_to(hn::MulAdd(scaled, value, load_up_to(dweight + i, left)), dweight + i, left);
     }
   }
@@ -126,8 +129,10 @@ void rmsnorm_backward(const float* dy, const float* x, const float* weight, cons
   for_row_blocks(rows, [&](std::int64_t first, std::int64_t count) {
     HWY_DYNAMIC_DISPATCH(rmsnorm_backward_rows)
     (dy + first * columns, x + first * columns, weight, rstd + first, count, columns,
-     dx + first * columns, partial + first / kRmsnormBlock * columns);
+     dx + first * columns,
+     dweight == nullptr ? nullptr : partial + first / kRmsnormBlock * columns);
   });
+  if (dweight == nullptr) return;
   const std::int64_t blocks = (rows + kRmsnormBlock - 1) / kRmsnormBlock;
   for (std::int64_t block = 0; block < blocks; ++block) {
     for (std::int64_t i = 0; i < columns; ++i) dweight[i] += partial[block * columns + i];

@@ -1,0 +1,59 @@
+// LoRA adapters and quantised weights as parts of a decoder's state: their memory, and the values
+// that result. Not for other folders. Not here: the arithmetic (model/linear.h), files
+// (model/peft_adapter.h). Rule: an adapter's numbers lie in one block, in the order of its modules.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "model/decoder.h"
+#include "model/linear.h"
+#include "tensor/arena.h"
+
+namespace nativo::model {
+
+struct DecoderCore;
+struct LayerWeights;
+struct LinearScratch;
+
+/// A projection inside the joined layer that computes it.
+struct ProjectionPlace {
+  Linear LayerWeights::*linear = nullptr;
+  std::int64_t first_output = 0;
+};
+[[nodiscard]] ProjectionPlace find_projection(const DecoderConfig& config, Projection projection);
+
+/// Memory of the adapters of one decoder.
+struct LoraState {
+  LoraConfig config;
+  tensor::Arena values;
+  tensor::Arena gradients;
+  std::vector<Parameter> list;  ///< A then B of each module
+};
+
+/// Memory of the quantised layers of one decoder.
+struct QuantizedState {
+  Quantization options;
+  tensor::Arena memory;
+};
+
+/// Parameters that `quantization` keeps outside the block of f32 parameters.
+[[nodiscard]] std::int64_t quantized_parameter_count(const DecoderConfig& config,
+                                                     const Quantization& quantization);
+
+/// Plans and allocates the quantised matrices of core.weights.
+void allocate_quantized(DecoderCore& core, const Quantization& quantization);
+
+/// See Decoder::load, Decoder::attach_lora and Decoder::read_merged.
+void load_quantized(DecoderCore& core,
+                    const std::function<void(const Parameter&, std::span<float>)>& read);
+void attach_lora(DecoderCore& core, const LoraConfig& lora, std::uint64_t seed);
+void enable_lora_gradients(DecoderCore& core);
+void read_merged(const DecoderCore& core, std::size_t index, std::span<float> values);
+
+/// Scratch that the core's layers need for a pass over `rows` tokens.
+[[nodiscard]] LinearScratch linear_scratch(const DecoderCore& core, std::int64_t rows);
+
+}  // namespace nativo::model
