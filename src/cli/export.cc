@@ -1,5 +1,5 @@
 // nativo export: a finished run's model as a Hugging Face directory elsewhere, in the dtype asked
-// for.
+// for; an adapter merged into it on the way.
 #include <fmt/format.h>
 
 #include <memory>
@@ -8,6 +8,7 @@
 #include "cli/verb.h"
 #include "io/file.h"
 #include "model/hf_directory.h"
+#include "model/peft_adapter.h"
 #include "pipeline/pipeline.h"
 
 namespace nativo::cli {
@@ -18,13 +19,15 @@ namespace fs = std::filesystem;
 struct Arguments {
   std::string from;
   std::string to;
+  std::string adapter;
   std::string dtype = "bf16";
   std::int64_t shard_mib = 5120;
 };
 
 void export_model(const Arguments& arguments) {
   const fs::path from = find_model(arguments.from);
-  const model::Decoder decoder = model::load_decoder(from);
+  model::Decoder decoder = model::load_decoder(from);
+  if (!arguments.adapter.empty()) model::load_adapter(decoder, arguments.adapter);
   model::SaveOptions options;
   options.type = model::storage_type_from_option(arguments.dtype).value();
   options.max_shard_bytes = static_cast<std::uint64_t>(arguments.shard_mib) << 20;
@@ -55,6 +58,9 @@ void add_export(CLI::App& app) {
       ->type_name("DIR");
   verb->add_option("-o,--output", arguments->to, "directory to write")
       ->required()
+      ->type_name("DIR");
+  verb->add_option("--adapter", arguments->adapter,
+                   "LoRA adapter of this model, as PEFT saves it: merged into the weights")
       ->type_name("DIR");
   verb->add_option("--dtype", arguments->dtype, "f32, bf16 or f16")
       ->check(CLI::IsMember({"f32", "bf16", "f16"}))

@@ -79,7 +79,7 @@ LinearContext linear_context(const DecoderCore& state, const Workspace& work, co
   LinearContext context = work.linear;
   if (pass == Pass::kTraining && state.lora) {
     context.dropout = {state.lora->config.dropout, batch.noise.seed, batch.noise.step,
-                       static_cast<std::uint64_t>(batch.noise.first_row * batch.length)};
+                       batch.noise.first_row, batch.rows};
   }
   return context;
 }

@@ -30,13 +30,15 @@ struct Linear {
   [[nodiscard]] bool is_quantized() const { return quantized.rows > 0; }
 };
 
-/// Dropout of the adapters' inputs in this pass: element (n, i) of a layer's input belongs to token
-/// first_token + n of the step.
+/// Dropout of the adapters' inputs in this pass. The mask of a token belongs to its place (row,
+/// position in the row) in the whole step, so that neither the cut into batches nor the padding
+/// that comes with it changes it.
 struct LinearDropout {
   double p = 0.0;  ///< 0 = none
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
-  std::uint64_t first_token = 0;
+  std::int64_t first_row = 0;  ///< of this batch in the step
+  std::int64_t rows = 1;       ///< B; a layer's input has B*T tokens
 };
 
 /// What computing needs besides the layer; all scratch is between calls without meaning.

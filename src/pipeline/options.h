@@ -60,6 +60,7 @@ struct PipelineOptions {
   mix::MixOptions mix;
   train::TrainOptions base;  ///< how an init: base is trained
   train::TrainOptions train;
+  train::LoraTableOptions lora;
   eval::EvalOptions eval;
   ReportOptions report;
   void visit(config::Visitor& v);

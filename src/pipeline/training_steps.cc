@@ -9,6 +9,7 @@
 #include "config/json_writer.h"
 #include "io/file.h"
 #include "model/hf_directory.h"
+#include "model/peft_adapter.h"
 #include "pipeline/examples.h"
 #include "pipeline/pipeline.h"
 #include "text/chat_format.h"
@@ -85,13 +86,22 @@ model::SaveOptions save_options(const RunContext& context, const text::Tokenizer
 Json training_summary(const model::Decoder& decoder, const train::TrainInput& input,
                       const train::TrainResult& result) {
   const std::int64_t parameters = decoder.config().parameter_count();
+  std::int64_t trained = 0;
+  for (const model::Parameter& parameter : decoder.trainable()) {
+    trained += static_cast<std::int64_t>(parameter.value.size());
+  }
   const double speed =
       result.seconds > 0.0 ? static_cast<double>(result.tokens) / result.seconds : 0.0;
-  std::string text = fmt::format("{:.1f} M parameters, {} steps, loss {:.3f} -> {:.3f}",
-                                 static_cast<double>(parameters) * 1e-6, result.steps,
-                                 result.first_loss, result.loss);
+  std::string text = fmt::format("{:.1f} M parameters, ", static_cast<double>(parameters) * 1e-6);
+  if (decoder.lora() != nullptr) {
+    text += fmt::format("{:.2f} M of adapters trained, ", static_cast<double>(trained) * 1e-6);
+  }
+  text +=
+      fmt::format("{} steps, loss {:.3f} -> {:.3f}", result.steps, result.first_loss, result.loss);
   Json detail = {{"summary", ""},
+                 {"method", input.options.method},
                  {"parameters", parameters},
+                 {"trained_parameters", trained},
                  {"steps", result.steps},
                  {"examples", input.train.size()},
                  {"heldout_examples", input.heldout.size()},
@@ -109,7 +119,8 @@ Json training_summary(const model::Decoder& decoder, const train::TrainInput& in
 }
 
 /// Trains `decoder` on the records and leaves the result in `folder` (a Hugging Face directory
-/// inside the training's own folder), completed with a manifest.
+/// inside the training's own folder, adapters merged), completed with a manifest; the adapters
+/// themselves lie beside it.
 void train_and_save(const RunContext& context, const data::StageSpec& spec, const fs::path& folder,
                     model::Decoder& decoder, const Split& split, train::TrainOptions options) {
   const double start = monotonic_seconds();
@@ -133,6 +144,10 @@ void train_and_save(const RunContext& context, const data::StageSpec& spec, cons
       .extra_files = save.extra_files,
   };
   const train::TrainResult result = train::train(input);
+  if (decoder.lora() != nullptr) {
+    model::save_adapter(folder.parent_path() / "adapter", decoder,
+                        base_model_folder(context).native());
+  }
   model::save_decoder(folder, decoder, save);
   const Json detail = training_summary(decoder, input, result);
   io::write_file_atomically(folder.parent_path() / "summary.json", dump_json_pretty(detail));
@@ -222,6 +237,13 @@ Step base_step(const Context& context) {
         model::preset(context->options.model.preset(), tokenizer.vocab_size());
     config.bos_id = tokenizer.bos_id();
     config.eos_id = tokenizer.eos_id();
+    if (context->options.base.method != "full") {
+      throw Error(ExitCode::kConfig,
+                  fmt::format("base.method = \"{}\": a model that starts from nothing has no base "
+                              "to adapt",
+                              context->options.base.method),
+                  "leave base.method at \"full\"; train.method says how the run itself trains");
+    }
     model::Decoder decoder(config);
     decoder.initialize(static_cast<std::uint64_t>(context->options.run.seed));
     train_and_save(*context, spec, folder, decoder, base_records(*context), context->options.base);
@@ -238,6 +260,9 @@ Step train_step(const Context& context) {
   step.spec = [context] {
     data::StageSpec spec{.name = "train", .key = {}, .version = 1, .options = {}};
     spec.options["train"] = config::to_json(context->options.train);
+    if (context->options.train.method != "full") {
+      spec.options["lora"] = config::to_json(context->options.lora);
+    }
     spec.options["seed"] = context->options.run.seed;
     spec.options["dtype"] = context->options.model.dtype;
     spec.inputs.push_back({{"name", "mix"}, {"sha256", output_digest(context->stage("mix"), "")}});
@@ -256,7 +281,14 @@ Step train_step(const Context& context) {
     return keyed(std::move(spec));
   };
   step.run = [context, folder = step.folder](const data::StageSpec& spec) {
-    model::Decoder decoder = model::load_decoder(base_model_folder(*context));
+    const std::string& method = context->options.train.method;
+    const train::LoraTableOptions& lora = context->options.lora;
+    model::Decoder decoder =
+        model::load_decoder(base_model_folder(*context), train::quantization_of(method, lora));
+    if (method != "full") {
+      decoder.attach_lora(model::resolve_lora(lora.lora, decoder.config()),
+                          static_cast<std::uint64_t>(context->options.run.seed));
+    }
     const Split split{.train = data::read_all(context->stage("mix"), "records"),
                       .heldout = data::read_all(context->stage("mix"), "heldout")};
     train_and_save(*context, spec, folder, decoder, split, context->options.train);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "model/hf_directory.h"
+#include "model/peft_adapter.h"
 #include "model/safetensors.h"
 
 namespace nativo::train {
@@ -73,6 +74,21 @@ TrainState state_from_json(const Json& json, const fs::path& path) {
   }
 }
 
+// Of a decoder with adapters, those alone are trained and saved.
+const char* weights_file(const model::Decoder& decoder) {
+  return decoder.lora() != nullptr ? model::kAdapterWeights : kModel;
+}
+
+model::Digests write_weights(const fs::path& folder, const model::Decoder& decoder,
+                             const std::map<std::string, std::string>& extra_files,
+                             io::Disk& disk) {
+  if (decoder.lora() != nullptr) return model::write_adapter_files(folder, decoder, "", disk);
+  return model::write_decoder_files(
+      folder, decoder,
+      {.type = model::StorageType::kF32, .max_shard_bytes = UINT64_MAX, .extra_files = extra_files},
+      disk);
+}
+
 // Throws Error when a file is missing, or its size or digest differs.
 void verify(const fs::path& folder) {
   const fs::path path = folder / kManifest;
@@ -82,7 +98,8 @@ void verify(const fs::path& folder) {
     bad(path, "not a manifest of version 1");
   }
   const Json& files = manifest["files"];
-  for (const char* name : {kModel, kOptimizer, kState}) {
+  const char* weights = files.contains(kModel) ? kModel : model::kAdapterWeights;
+  for (const char* name : {weights, kOptimizer, kState}) {
     if (!files.contains(name)) bad(path, fmt::format("{} is not listed", name));
   }
   for (const auto& [name, entry] : files.items()) {
@@ -110,8 +127,8 @@ void read_tensor(const model::SafetensorsFile& file, const std::string& name,
 }
 
 void read_tensors(const fs::path& folder, model::Decoder& decoder, Optimizer& optimizer) {
-  const model::SafetensorsFile weights(folder / kModel);
-  for (model::Parameter& parameter : decoder.parameters()) {
+  const model::SafetensorsFile weights(folder / weights_file(decoder));
+  for (model::Parameter& parameter : decoder.trainable()) {
     read_tensor(weights, parameter.name, parameter.shape, parameter.value);
   }
   const model::SafetensorsFile state(folder / kOptimizer);
@@ -221,11 +238,7 @@ void CheckpointStore::save(const TrainState& state, const model::Decoder& decode
   try {
     disk_.remove_all(temporary);
     disk_.make_folders(temporary);
-    model::Digests digests = model::write_decoder_files(temporary, decoder,
-                                                        {.type = model::StorageType::kF32,
-                                                         .max_shard_bytes = UINT64_MAX,
-                                                         .extra_files = extra_files},
-                                                        disk_);
+    model::Digests digests = write_weights(temporary, decoder, extra_files, disk_);
     digests[kOptimizer] = write_optimizer(temporary / kOptimizer, optimizer, disk_);
     const std::string text = dump_json_pretty(state_to_json(state, key_));
     io::write_file_atomically(temporary / kState, text, disk_);

@@ -2,7 +2,10 @@
 // Rule: a checkpoint is trusted only when every file of it matches the digest in its manifest.
 //
 // TRAIN_DIR/checkpoints/step-00000100/
-//   config.json, model.safetensors (f32), nativo.digests.json   a model folder (hf_directory.h)
+//   config.json, model.safetensors (f32), nativo.digests.json   a model folder (hf_directory.h);
+//   or, adapter_config.json, adapter_model.safetensors   of LoRA, an adapter (peft_adapter.h)
+//   without
+//                           its base, which the key names
 //   optimizer.safetensors   "first.NAME" and "second.NAME", f32: AdamW's moments
 //   state.json              TrainState
 //   manifest.json           {"version": 1, "files": {NAME: {"bytes": N, "sha256": HEX}}}: all of
@@ -48,7 +51,8 @@ class CheckpointStore {
   std::optional<TrainState> load(model::Decoder& decoder, Optimizer& optimizer);
 
   /// Saves, then removes all but the newest `keep`. On failure (Error kTryAgain when the disk is
-  /// full) the checkpoints saved before are untouched. `extra_files` go into the model folder.
+  /// full) the checkpoints saved before are untouched. `extra_files` go into the model folder, and
+  /// nowhere when there is only an adapter.
   void save(const TrainState& state, const model::Decoder& decoder, const Optimizer& optimizer,
             const std::map<std::string, std::string>& extra_files);
 

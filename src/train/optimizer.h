@@ -1,4 +1,4 @@
-// AdamW over all parameters of a decoder, and its moments. The arithmetic is ops/adamw.h.
+// AdamW over what is trained of a decoder, and its moments. The arithmetic is ops/adamw.h.
 // Rule: the state is the moments alone; bias correction comes from the step's number.
 #pragma once
 

@@ -3,6 +3,11 @@
 namespace nativo::train {
 
 void TrainOptions::visit(config::Visitor& visitor) {
+  visitor.value({.name = "method",
+                 .help = "what is trained: all weights, or LoRA adapters beside a base that is "
+                         "frozen in f32, int8 or NF4; see [lora]",
+                 .choices = {"full", "lora", "qlora-int8", "qlora-nf4"}},
+                method);
   visitor.value({.name = "epochs", .help = "passes over the data", .min = 1, .max = 1e6}, epochs);
   visitor.value({.name = "max_steps",
                  .help = "optimizer steps; 0 = as many as the epochs need",
@@ -69,6 +74,39 @@ void TrainOptions::visit(config::Visitor& visitor) {
                  .help = "which tokens are predicted: the assistant's, or all",
                  .choices = {"assistant", "all"}},
                 train_on);
+}
+
+void LoraTableOptions::visit(config::Visitor& visitor) {
+  visitor.value({.name = "rank", .help = "rank of every adapter (PEFT: r)", .min = 1, .max = 65536},
+                lora.rank);
+  visitor.value({.name = "alpha",
+                 .help = "adapters are scaled by alpha / rank (PEFT: lora_alpha)",
+                 .min = 1e-6,
+                 .max = 1e6},
+                lora.alpha);
+  visitor.value({.name = "dropout",
+                 .help = "dropout of the adapters' input while training (PEFT: lora_dropout)",
+                 .min = 0,
+                 .max = 0.99},
+                lora.dropout);
+  visitor.value({.name = "rslora",
+                 .help = "scale by alpha / sqrt(rank) instead, for high ranks (PEFT: use_rslora)"},
+                lora.rslora);
+  visitor.value({.name = "targets",
+                 .help = "layers with an adapter: q_proj, k_proj, v_proj, o_proj, gate_proj, "
+                         "up_proj, down_proj, or all-linear (PEFT: target_modules)"},
+                lora.targets);
+  visitor.value({.name = "double_quant",
+                 .help = "qlora: the scales in 8 bits too, which saves 0.4 bits a weight"},
+                double_quant);
+}
+
+model::Quantization quantization_of(const std::string& method, const LoraTableOptions& options) {
+  model::Quantization quantization;
+  if (method == "qlora-int8") quantization.format = ops::QuantFormat::kInt8;
+  if (method == "qlora-nf4") quantization.format = ops::QuantFormat::kNf4;
+  if (options.double_quant) quantization.scales = ops::ScaleFormat::kDouble;
+  return quantization;
 }
 
 }  // namespace nativo::train

@@ -5,10 +5,12 @@
 #include <string>
 
 #include "config/visitor.h"
+#include "model/decoder.h"
 
 namespace nativo::train {
 
 struct TrainOptions {
+  std::string method = "full";  ///< which of the weights are trained; see LoraTableOptions
   std::int64_t epochs = 2;
   std::int64_t max_steps = 0;
   std::int64_t seq_len = 1024;
@@ -31,5 +33,17 @@ struct TrainOptions {
 
   void visit(config::Visitor& visitor);
 };
+
+/// [lora]: how train.method = "lora", "qlora-int8" and "qlora-nf4" adapt the base.
+struct LoraTableOptions {
+  model::LoraOptions lora;
+  bool double_quant = false;
+
+  void visit(config::Visitor& visitor);
+};
+
+/// What the linear layers of the base are held in under `method`.
+[[nodiscard]] model::Quantization quantization_of(const std::string& method,
+                                                  const LoraTableOptions& options);
 
 }  // namespace nativo::train

@@ -149,12 +149,11 @@ class Run {
         plan_(make_plan(options_, static_cast<std::int64_t>(packing_.rows.size()))),
         schedule_(make_schedule(options_, plan_.steps)),
         stream_(packing_, static_cast<std::uint64_t>(options_.seed)),
-        optimizer_(std::as_const(input.decoder).parameters(),
-                   {.beta1 = options_.beta1,
-                    .beta2 = options_.beta2,
-                    .eps = options_.eps,
-                    .weight_decay = options_.weight_decay,
-                    .clip_norm = options_.clip_norm}),
+        optimizer_(std::as_const(input.decoder).trainable(), {.beta1 = options_.beta1,
+                                                              .beta2 = options_.beta2,
+                                                              .eps = options_.eps,
+                                                              .weight_decay = options_.weight_decay,
+                                                              .clip_norm = options_.clip_norm}),
         store_(input.dir, input.key, options_.keep, input.disk) {
     if (packing_.rows.empty()) {
       throw Error(ExitCode::kData, "there is nothing to train on: no example has a trained token",
@@ -260,17 +259,20 @@ class Run {
     double loss = 0.0;
     for (std::size_t at = 0; at < rows.size(); at += micro) {
       const auto part = all.subspan(at, std::min(micro, rows.size() - at));
-      const model::LossSum sum =
-          decoder.forward_backward(make_batch(input_.train, part, options_.seq_len), scale);
+      model::Batch batch = make_batch(input_.train, part, options_.seq_len);
+      batch.noise = {.seed = static_cast<std::uint64_t>(options_.seed),
+                     .step = static_cast<std::uint32_t>(step),
+                     .first_row = static_cast<std::int64_t>(at)};
+      const model::LossSum sum = decoder.forward_backward(batch, scale);
       if (!std::isfinite(sum.loss)) not_finite(step, "loss", sum.loss, input_.train, part);
       loss += sum.loss;
     }
     outcome.loss = loss / static_cast<double>(targets);
-    outcome.gradient_norm = optimizer_.gradient_norm(std::as_const(decoder).parameters());
+    outcome.gradient_norm = optimizer_.gradient_norm(std::as_const(decoder).trainable());
     if (!std::isfinite(outcome.gradient_norm)) {
       not_finite(step, "gradient's norm", outcome.gradient_norm, input_.train, all);
     }
-    optimizer_.update(decoder.parameters(), step, lr, outcome.gradient_norm);
+    optimizer_.update(decoder.trainable(), step, lr, outcome.gradient_norm);
     return outcome;
   }
 

@@ -20,7 +20,8 @@
 namespace nativo::train {
 
 struct TrainInput {
-  model::Decoder& decoder;  ///< the base weights; trained in place
+  /// The base weights; all of them, or only its LoRA adapters if it has any, are trained in place.
+  model::Decoder& decoder;
   std::vector<Example> train;
   std::vector<Example> heldout = {};  ///< may be empty: then nothing is evaluated
   TrainOptions options;

@@ -245,16 +245,18 @@ TEST(Lora, MasksFollowTheRowsThroughAnyCut) {
   const std::vector<float> together = adapter_gradients(decoder, whole);
   decoder.zero_gradients();
   for (std::int64_t row = 0; row < 4; ++row) {
-    Batch part;
+    Batch part;  // one row, with more padding than in the whole
     part.rows = 1;
-    part.length = 14;
-    const auto cut = [&](const std::vector<std::int32_t>& all) {
-      return std::vector<std::int32_t>(all.begin() + row * 14, all.begin() + (row + 1) * 14);
+    part.length = 14 + 3 * row;
+    const auto cut = [&](const std::vector<std::int32_t>& all, std::int32_t padding) {
+      std::vector<std::int32_t> some(all.begin() + row * 14, all.begin() + (row + 1) * 14);
+      some.resize(static_cast<std::size_t>(part.length), padding);
+      return some;
     };
-    part.tokens = cut(whole.tokens);
-    part.targets = cut(whole.targets);
-    part.positions = cut(whole.positions);
-    part.documents = cut(whole.documents);
+    part.tokens = cut(whole.tokens, 0);
+    part.targets = cut(whole.targets, -1);
+    part.positions = cut(whole.positions, 0);
+    part.documents = cut(whole.documents, -1);
     part.noise = {.seed = 11, .step = 2, .first_row = row};
     static_cast<void>(decoder.forward_backward(part, 1.0F));
   }
