@@ -31,7 +31,8 @@ struct DecodeSession::State {
   std::vector<tensor::View<float>> keys;    ///< by layer [K,D,S], S = key_cache_stride(capacity)
   std::vector<tensor::View<float>> values;  ///< by layer [K,capacity,D]
   tensor::View<float> x, middle, normed, delta, rstd, qkv, attention, gate_up, act;
-  tensor::View<float> logits;  ///< [V]
+  tensor::View<float> qk, qk_rstd;  ///< where q and k have norms
+  tensor::View<float> logits;       ///< [V]
   LinearContext linear;
   RopeTable rope;
 
@@ -65,22 +66,32 @@ void DecodeSession::State::run(std::span<const std::int32_t> tokens) {
   batch.rows = 1;
   batch.length = count;
   batch.first_key.resize(tokens.size());
-  const std::int64_t window = config.sliding_window.value_or(capacity);
+  if (config.sliding_window) batch.window_key.resize(tokens.size());
   for (std::int64_t i = 0; i < count; ++i) {
     const auto index = static_cast<std::size_t>(i);
     positions[index] = static_cast<std::int32_t>(length + i);
-    batch.first_key[index] =
-        static_cast<std::int32_t>(std::max<std::int64_t>(0, length + i - window + 1));
+    if (config.sliding_window) {
+      batch.window_key[index] = static_cast<std::int32_t>(
+          std::max<std::int64_t>(0, length + i - *config.sliding_window + 1));
+    }
   }
-  const BlockContext context{config, batch, positions, rope, linear};
-  const auto part = [count](const tensor::View<float>& view) { return view.rows(0, count); };
+  BlockContext context{config, batch, positions, rope, linear, {}};
+  const auto part = [count](const tensor::View<float>& view) {
+    return view.data() == nullptr ? view : view.rows(0, count);
+  };
+  LayerActivations inputs;
+  inputs.rstd1 = part(rstd);
+  inputs.qk = part(qk);
+  inputs.qk_rstd = part(qk_rstd);
+  inputs.qkv = part(qkv);
   ops::embedding_forward(decoder->parameters.embedding, tokens, part(x));
   for (std::size_t layer = 0; layer < keys.size(); ++layer) {
     const LayerWeights& weights = decoder->parameters.layers[layer];
-    attention_inputs(context, weights, part(x), part(normed), part(rstd), part(qkv));
+    context.first_key = visible(config, batch, static_cast<std::int64_t>(layer));
+    attention_inputs(context, weights, part(x), part(normed), inputs);
     store(layer, part(qkv));
     ops::attention_cached(config.heads, part(qkv), keys[layer], values[layer], length,
-                          batch.first_key, part(attention));
+                          context.first_key, part(attention));
     linear_forward(weights.output, context.linear, part(attention), part(delta));
     ops::add(part(x), part(delta), part(middle));
     mlp_forward(config, weights, context.linear, part(middle), part(normed), part(rstd),
@@ -98,7 +109,7 @@ DecodeSession::DecodeSession(const Decoder& decoder, std::int64_t capacity)
   state_->rope.grow(config, capacity);
   const std::int64_t rows = std::min(capacity, kPiece);
   const std::int64_t width = config.hidden_size;
-  const std::int64_t q_width = config.heads * config.head_dim;
+  const std::int64_t q_width = config.q_width();
   state_->keys.resize(static_cast<std::size_t>(config.layers));
   state_->values.resize(state_->keys.size());
   tensor::ArenaPlan plan;
@@ -116,7 +127,11 @@ DecodeSession::DecodeSession(const Decoder& decoder, std::int64_t capacity)
   add("scratch", state_->normed, {rows, width});
   add("scratch", state_->delta, {rows, width});
   add("scratch", state_->rstd, {rows});
-  add("scratch", state_->qkv, {rows, q_width + 2 * config.kv_heads * config.head_dim});
+  add("scratch", state_->qkv, {rows, config.qkv_width()});
+  if (config.has_qk_norm()) {
+    add("scratch", state_->qk, {rows, q_width + config.kv_width()});
+    add("scratch", state_->qk_rstd, {rows, config.heads + config.kv_heads});
+  }
   add("scratch", state_->attention, {rows, q_width});
   add("scratch", state_->gate_up, {rows, 2 * config.intermediate_size});
   add("scratch", state_->act, {rows, config.intermediate_size});

@@ -42,8 +42,9 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config,
     next += elements;
   };
   const std::int64_t width = config.hidden_size;
-  const std::int64_t q_width = config.heads * config.head_dim;
-  const std::int64_t kv_width = config.kv_heads * config.head_dim;
+  const std::int64_t q_width = config.q_width();
+  const std::int64_t kv_width = config.kv_width();
+  const std::int64_t mlp_width = config.intermediate_size;
   add("model.embed_tokens.weight", {config.vocab_size, width});
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     const std::string prefix = fmt::format("model.layers.{}.", layer);
@@ -51,11 +52,26 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config,
     add(prefix + "self_attn.q_proj.weight", {q_width, width});
     add(prefix + "self_attn.k_proj.weight", {kv_width, width});
     add(prefix + "self_attn.v_proj.weight", {kv_width, width});
+    if (config.has_qkv_bias()) {
+      add(prefix + "self_attn.q_proj.bias", {q_width});
+      add(prefix + "self_attn.k_proj.bias", {kv_width});
+      add(prefix + "self_attn.v_proj.bias", {kv_width});
+    }
+    if (config.has_qk_norm()) {
+      add(prefix + "self_attn.q_norm.weight", {config.head_dim});
+      add(prefix + "self_attn.k_norm.weight", {config.head_dim});
+    }
     add(prefix + "self_attn.o_proj.weight", {width, q_width});
+    if (config.attention_bias) add(prefix + "self_attn.o_proj.bias", {width});
     add(prefix + "post_attention_layernorm.weight", {width});
-    add(prefix + "mlp.gate_proj.weight", {config.intermediate_size, width});
-    add(prefix + "mlp.up_proj.weight", {config.intermediate_size, width});
-    add(prefix + "mlp.down_proj.weight", {width, config.intermediate_size});
+    add(prefix + "mlp.gate_proj.weight", {mlp_width, width});
+    add(prefix + "mlp.up_proj.weight", {mlp_width, width});
+    if (config.mlp_bias) {
+      add(prefix + "mlp.gate_proj.bias", {mlp_width});
+      add(prefix + "mlp.up_proj.bias", {mlp_width});
+    }
+    add(prefix + "mlp.down_proj.weight", {width, mlp_width});
+    if (config.mlp_bias) add(prefix + "mlp.down_proj.bias", {width});
   }
   add("model.norm.weight", {width});
   if (!config.tie_embeddings) add("lm_head.weight", {config.vocab_size, width});
@@ -93,6 +109,7 @@ Workspace run_layers(DecoderCore& state, const Batch& batch, const PreparedBatch
   ops::embedding_forward(state.parameters.embedding, batch.tokens, work.layers.front().input);
   for (std::size_t layer = 0; layer < work.layers.size(); ++layer) {
     const bool last = layer + 1 == work.layers.size();
+    context.first_key = visible(state.config, prepared, static_cast<std::int64_t>(layer));
     block_forward(context, state.parameters.layers[layer], work.layers[layer], work,
                   last ? work.output : work.layers[layer + 1].input);
   }
@@ -182,7 +199,8 @@ void Decoder::initialize(std::uint64_t seed) {
   parallel_for(state_->list.size(), [&](std::size_t index) {
     const Parameter& parameter = state_->list[index];
     if (!parameter.decays) {
-      std::fill(parameter.value.begin(), parameter.value.end(), 1.0F);
+      const float value = parameter.name.ends_with(".bias") ? 0.0F : 1.0F;
+      std::fill(parameter.value.begin(), parameter.value.end(), value);
       return;
     }
     const bool output =
@@ -217,7 +235,7 @@ LossSum Decoder::forward(const Batch& batch) {
   const PreparedBatch prepared = prepare_batch(state_->config, batch);
   if (prepared.target_row.empty()) return {};
   state_->rope.grow(state_->config, prepared.positions);
-  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
+  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}, {}};
   const Workspace work = run_layers(*state_, batch, prepared, context, Pass::kForward);
   std::vector<double> log_prob(prepared.target.size());
   for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
@@ -234,7 +252,7 @@ LossSum Decoder::forward_backward(const Batch& batch, float scale) {
   const PreparedBatch prepared = prepare_batch(state_->config, batch);
   if (prepared.target_row.empty()) return {};
   state_->rope.grow(state_->config, prepared.positions);
-  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
+  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}, {}};
   Workspace work = run_layers(*state_, batch, prepared, context, Pass::kTraining);
   const ModelWeights& weights = state_->parameters;
   const ModelTensors& gradients = state_->gradients;
@@ -262,6 +280,7 @@ LossSum Decoder::forward_backward(const Batch& batch, float scale) {
                         work.norm_partial.rows(0, ops::rmsnorm_partial_rows(rows)));
   ops::scatter_rows(dgathered, prepared.target_row, work.dx);
   for (std::size_t layer = work.layers.size(); layer-- > 0;) {
+    context.first_key = visible(state_->config, prepared, static_cast<std::int64_t>(layer));
     block_backward(context, weights.layers[layer], gradients.layers[layer], work.layers[layer],
                    work);
   }
@@ -276,7 +295,7 @@ TokenScores Decoder::score(const Batch& batch) {
   scores.argmax.assign(batch.tokens.size(), -1);
   if (prepared.target_row.empty()) return scores;
   state_->rope.grow(state_->config, prepared.positions);
-  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
+  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}, {}};
   const Workspace work = run_layers(*state_, batch, prepared, context, Pass::kForward);
   std::vector<double> log_prob(prepared.target.size());
   std::vector<std::int32_t> argmax(prepared.target.size());
@@ -303,7 +322,7 @@ std::vector<float> Decoder::logits(const Batch& batch) {
   std::vector<float> all(batch.tokens.size() * static_cast<std::size_t>(width), 0.0F);
   if (prepared.target_row.empty()) return all;
   state_->rope.grow(state_->config, prepared.positions);
-  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}};
+  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}, {}};
   const Workspace work = run_layers(*state_, every, prepared, context, Pass::kForward);
   for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
     for (std::int64_t i = 0; i < count; ++i) {

@@ -1,4 +1,5 @@
-// A Mistral-architecture decoder with forward and backward written by hand, block by block.
+// A decoder (Mistral, Llama, Qwen: see model/decoder_config.h) with forward and backward written by
+// hand, block by block.
 // Arithmetic in f32. Not here: files (model/hf_directory.h), the optimizer (train/).
 // Rule: the sum of losses is returned, never a mean; whoever knows the global batch normalises.
 #pragma once
@@ -24,7 +25,7 @@ struct Parameter {
   std::vector<std::int64_t> shape;
   std::span<float> value;
   std::span<float> gradient;  ///< empty until enable_gradients()
-  bool decays = true;         ///< weight decay applies (false for norm weights)
+  bool decays = true;         ///< weight decay applies (false for norm weights and biases)
 };
 
 /// How the linear layers of the blocks are held. Quantised ones are frozen: their `value` is empty,

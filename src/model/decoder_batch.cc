@@ -35,6 +35,7 @@ PreparedBatch prepare_batch(const DecoderConfig& config, const Batch& batch) {
   prepared.rows = batch.rows;
   prepared.length = batch.length;
   prepared.first_key.resize(size);
+  if (config.sliding_window) prepared.window_key.resize(size);
   std::int64_t start = 0;  // of the document, inside the row
   for (std::int64_t i = 0; i < tokens; ++i) {
     const auto index = static_cast<std::size_t>(i);
@@ -50,10 +51,14 @@ PreparedBatch prepare_batch(const DecoderConfig& config, const Batch& batch) {
     prepared.positions = std::max<std::int64_t>(prepared.positions, batch.positions[index] + 1);
     if (document < 0) {
       prepared.first_key[index] = static_cast<std::int32_t>(t + 1);
+      if (config.sliding_window) prepared.window_key[index] = prepared.first_key[index];
       continue;
     }
-    const std::int64_t window = config.sliding_window.value_or(batch.length);
-    prepared.first_key[index] = static_cast<std::int32_t>(std::max(start, t - window + 1));
+    prepared.first_key[index] = static_cast<std::int32_t>(start);
+    if (config.sliding_window) {
+      prepared.window_key[index] =
+          static_cast<std::int32_t>(std::max(start, t - *config.sliding_window + 1));
+    }
     const std::int32_t target = batch.targets[index];
     if (target == -1) continue;
     if (target < 0 || target >= config.vocab_size) {

@@ -17,12 +17,14 @@ struct BlockContext {
   std::span<const std::int32_t> positions;  ///< [N]
   const RopeTable& rope;
   LinearContext linear;
+  std::span<const std::int32_t> first_key;  ///< what the layer at hand sees; see visible()
 };
 
-/// normed = norm(input) W_qkv rotated: fills qkv of rows [0, N) and rstd.
+/// norm(input) W_qkv, q and k normalised where the family does so, rotated: fills into.qkv,
+/// into.rstd1, into.qk and into.qk_rstd of N rows each; `normed` [N,C] is scratch.
 void attention_inputs(const BlockContext& context, const LayerWeights& weights,
                       tensor::View<const float> input, tensor::View<float> normed,
-                      tensor::View<float> rstd, tensor::View<float> qkv);
+                      const LayerActivations& into);
 
 /// output = middle + mlp(norm(middle)).
 void mlp_forward(const DecoderConfig& config, const LayerWeights& weights,

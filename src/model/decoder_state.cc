@@ -18,8 +18,11 @@ ModelTensors model_tensors(const DecoderConfig& config, const Quantization& quan
     next += shape.elements();
     return view;
   };
-  const auto take_linear = [&](const tensor::Shape& shape) {
-    return quantization.format ? tensor::View<float>() : take(shape);
+  const auto take_linear = [&](std::int64_t outputs, std::int64_t inputs, bool bias) {
+    LinearGradient linear;
+    if (!quantization.format) linear.weight = take({outputs, inputs});
+    if (bias) linear.bias = take({outputs});
+    return linear;
   };
   const std::int64_t width = config.hidden_size;
   ModelTensors model;
@@ -27,11 +30,15 @@ ModelTensors model_tensors(const DecoderConfig& config, const Quantization& quan
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     LayerTensors tensors;
     tensors.input_norm = take({width});
-    tensors.qkv = take_linear({(config.heads + 2 * config.kv_heads) * config.head_dim, width});
-    tensors.output = take_linear({width, config.heads * config.head_dim});
+    tensors.qkv = take_linear(config.qkv_width(), width, config.has_qkv_bias());
+    if (config.has_qk_norm()) {
+      tensors.q_norm = take({config.head_dim});
+      tensors.k_norm = take({config.head_dim});
+    }
+    tensors.output = take_linear(width, config.q_width(), config.attention_bias);
     tensors.post_norm = take({width});
-    tensors.gate_up = take_linear({2 * config.intermediate_size, width});
-    tensors.down = take_linear({width, config.intermediate_size});
+    tensors.gate_up = take_linear(2 * config.intermediate_size, width, config.mlp_bias);
+    tensors.down = take_linear(width, config.intermediate_size, config.mlp_bias);
     model.layers.push_back(tensors);
   }
   model.final_norm = take({width});
@@ -43,14 +50,16 @@ ModelTensors model_tensors(const DecoderConfig& config, const Quantization& quan
 
 ModelWeights model_weights(const ModelTensors& tensors) {
   ModelWeights weights{tensors.embedding, {}, tensors.final_norm, tensors.head};
-  const auto dense = [](const tensor::View<float>& weight) {
+  const auto dense = [](const LinearGradient& of) {
     Linear linear;
-    linear.weight = weight;
+    linear.weight = of.weight;
+    linear.bias = of.bias;
     return linear;
   };
   for (const LayerTensors& layer : tensors.layers) {
-    weights.layers.push_back({layer.input_norm, dense(layer.qkv), dense(layer.output),
-                              layer.post_norm, dense(layer.gate_up), dense(layer.down)});
+    weights.layers.push_back({layer.input_norm, dense(layer.qkv), layer.q_norm, layer.k_norm,
+                              dense(layer.output), layer.post_norm, dense(layer.gate_up),
+                              dense(layer.down)});
   }
   return weights;
 }
@@ -65,8 +74,9 @@ Workspace make_workspace(const DecoderConfig& config, const LinearScratch& scrat
   using tensor::Shape;
   const std::int64_t tokens = rows * length;
   const std::int64_t width = config.hidden_size;
-  const std::int64_t qkv_width = (config.heads + 2 * config.kv_heads) * config.head_dim;
-  const std::int64_t attention_width = config.heads * config.head_dim;
+  const std::int64_t qkv_width = config.qkv_width();
+  const std::int64_t attention_width = config.q_width();
+  const std::int64_t normed_heads = config.heads + config.kv_heads;
   const bool training = pass == Pass::kTraining;
   tensor::ArenaPlan plan;
   // Each entry pairs a view to fill with its slot; views exist once the arena is reserved.
@@ -81,6 +91,10 @@ Workspace make_workspace(const DecoderConfig& config, const LinearScratch& scrat
     LayerActivations& kept_layer = work.layers[layer];
     add("activations", kept_layer.input, {tokens, width});
     add("activations", kept_layer.rstd1, {tokens});
+    if (config.has_qk_norm()) {
+      add("activations", kept_layer.qk, {tokens, normed_heads * config.head_dim});
+      add("activations", kept_layer.qk_rstd, {tokens, normed_heads});
+    }
     add("activations", kept_layer.qkv, {tokens, qkv_width});
     add("activations", kept_layer.attention, {tokens, attention_width});
     add("activations", kept_layer.lse, {tokens, config.heads});
@@ -107,6 +121,9 @@ Workspace make_workspace(const DecoderConfig& config, const LinearScratch& scrat
     add("scratch", work.dqkv, {tokens, qkv_width});
     add("scratch", work.dgathered, {tokens, width});
     add("scratch", work.norm_partial, {ops::rmsnorm_partial_rows(tokens), width});
+    if (config.has_qk_norm()) {
+      add("scratch", work.head_norm_partial, {ops::rmsnorm_partial_rows(tokens), config.head_dim});
+    }
   }
   arena.reserve(plan,
                 training ? "the activations of a training batch" : "the activations of a batch");
@@ -125,7 +142,9 @@ void RopeTable::grow(const DecoderConfig& config, std::int64_t count) {
   cosine.resize(static_cast<std::size_t>(count * half));
   sine.resize(cosine.size());
   positions = count;
-  ops::rope_table(config.rope_theta, tensor::View<float>(cosine.data(), {count, half}),
+  ops::rope_table(rope_frequencies(config.rope_scaling, config.rope_theta, config.head_dim),
+                  config.rope_scaling.attention_factor,
+                  tensor::View<float>(cosine.data(), {count, half}),
                   tensor::View<float>(sine.data(), {count, half}));
 }
 

@@ -14,14 +14,17 @@
 
 namespace nativo::model {
 
-/// The gradients of one layer's weights, as products fill them; null where a weight is frozen.
+/// The gradients of one layer's weights, as products fill them; null where a weight is frozen and
+/// where the family has none.
 struct LayerTensors {
   tensor::View<float> input_norm;  ///< [C]
-  tensor::View<float> qkv;         ///< [(H+2K)D, C]
-  tensor::View<float> output;      ///< [C, HD]
+  LinearGradient qkv;              ///< [(H+2K)D, C]
+  tensor::View<float> q_norm;      ///< [D]
+  tensor::View<float> k_norm;      ///< [D]
+  LinearGradient output;           ///< [C, HD]
   tensor::View<float> post_norm;   ///< [C]
-  tensor::View<float> gate_up;     ///< [2F, C]
-  tensor::View<float> down;        ///< [C, F]
+  LinearGradient gate_up;          ///< [2F, C]
+  LinearGradient down;             ///< [C, F]
 };
 
 /// The same of the whole model.
@@ -36,6 +39,8 @@ struct ModelTensors {
 struct LayerWeights {
   tensor::View<float> input_norm;  ///< [C]
   Linear qkv;                      ///< [(H+2K)D, C]
+  tensor::View<float> q_norm;      ///< [D]; null when the family has none
+  tensor::View<float> k_norm;      ///< [D]
   Linear output;                   ///< [C, HD]
   tensor::View<float> post_norm;   ///< [C]
   Linear gate_up;                  ///< [2F, C]
@@ -60,6 +65,8 @@ struct ModelWeights {
 struct LayerActivations {
   tensor::View<float> input;      ///< [N,C]
   tensor::View<float> rstd1;      ///< [N]
+  tensor::View<float> qk;         ///< [N,(H+K)D], before their norms; null without these
+  tensor::View<float> qk_rstd;    ///< [N,H+K]
   tensor::View<float> qkv;        ///< [N,(H+2K)D], after RoPE
   tensor::View<float> attention;  ///< [N,HD]
   tensor::View<float> lse;        ///< [N,H]
@@ -96,6 +103,7 @@ struct Workspace {
   tensor::View<float> dqkv;        ///< [N,(H+2K)D]
   tensor::View<float> dgathered;   ///< [N,C]
   tensor::View<float> norm_partial;
+  tensor::View<float> head_norm_partial;
 };
 
 /// Rows of logits held at a time: some 16 MiB of them, at least 64 and at most `rows`.

@@ -1,6 +1,7 @@
 #include "model/linear.h"
 
 #include "ops/dropout.h"
+#include "ops/elementwise.h"
 #include "ops/quantized_gemm.h"
 
 namespace nativo::model {
@@ -56,6 +57,7 @@ void linear_forward(const Linear& layer, const LinearContext& context, tensor::V
   } else {
     ops::linear_forward(x, layer.weight, y);
   }
+  if (layer.bias.data() != nullptr) ops::add_bias(y, layer.bias);
   for (const LinearAdapter& adapter : layer.adapters) {
     ops::low_rank_forward(input_of(context, adapter, x), adapter.low_rank,
                           hidden_of(context, adapter, x.size(0)), y);
@@ -88,8 +90,9 @@ void linear_backward_input(const Linear& layer, const LinearContext& context,
 
 void linear_backward_weight(const Linear& layer, const LinearContext& context,
                             tensor::View<const float> dy, tensor::View<const float> x,
-                            tensor::View<float> dweight) {
-  if (dweight.data() != nullptr) ops::linear_backward_weight(dy, x, dweight);
+                            const LinearGradient& gradient) {
+  if (gradient.weight.data() != nullptr) ops::linear_backward_weight(dy, x, gradient.weight);
+  if (gradient.bias.data() != nullptr) ops::bias_backward(dy, gradient.bias);
   for (const LinearAdapter& adapter : layer.adapters) {
     ops::low_rank_backward_weight(dy, input_of(context, adapter, x), adapter.low_rank,
                                   hidden_of(context, adapter, x.size(0)), adapter.da, adapter.db);

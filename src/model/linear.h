@@ -21,10 +21,12 @@ struct LinearAdapter {
   std::uint32_t number = 0;  ///< in the whole model: names its dropout mask
 };
 
-/// y[N,O] = x[N,I] weight[O,I]^T + the adapters'. Either `weight` or `quantized` is there.
+/// y[N,O] = x[N,I] weight[O,I]^T + bias[O] + the adapters'. Either `weight` or `quantized` is
+/// there.
 struct Linear {
   tensor::View<float> weight;      ///< null when quantised
   ops::QuantizedMatrix quantized;  ///< frozen; no rows when the weight is dense
+  tensor::View<float> bias;        ///< null when there is none
   std::vector<LinearAdapter> adapters;
 
   [[nodiscard]] bool is_quantized() const { return quantized.rows > 0; }
@@ -56,9 +58,17 @@ void linear_forward(const Linear& layer, const LinearContext& context, tensor::V
 void linear_backward_input(const Linear& layer, const LinearContext& context,
                            tensor::View<const float> dy, tensor::View<float> dx);
 
-/// dweight += dy^T x unless `dweight` is null (frozen); the adapters' gradients +=.
+/// Where a layer's gradients go: as the weight and the bias; null when there is none or it is
+/// frozen.
+struct LinearGradient {
+  tensor::View<float> weight;
+  tensor::View<float> bias;
+};
+
+/// gradient.weight += dy^T x and gradient.bias += the sum of dy's rows, where not null; the
+/// adapters' gradients +=.
 void linear_backward_weight(const Linear& layer, const LinearContext& context,
                             tensor::View<const float> dy, tensor::View<const float> x,
-                            tensor::View<float> dweight);
+                            const LinearGradient& gradient);
 
 }  // namespace nativo::model

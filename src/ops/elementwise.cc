@@ -2,6 +2,7 @@
 #include "ops/elementwise.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/error.h"
@@ -10,6 +11,8 @@
 namespace nativo::ops {
 namespace {
 constexpr std::int64_t kPiece = 16384;
+constexpr std::int64_t kRows = 64;
+constexpr std::int64_t kColumns = 64;
 }  // namespace
 
 void add(tensor::View<const float> a, tensor::View<const float> b, tensor::View<float> out) {
@@ -23,6 +26,54 @@ void add(tensor::View<const float> a, tensor::View<const float> b, tensor::View<
     const std::int64_t end = std::min(begin + kPiece, count);
     for (std::int64_t i = begin; i < end; ++i) to[i] = left[i] + right[i];
   });
+}
+
+void copy_columns(tensor::View<const float> from, tensor::View<float> to) {
+  NATIVO_CHECK(from.size(0) == to.size(0) && to.size(1) <= from.size(1),
+               "copy_columns: columns do not fit");
+  const std::int64_t rows = to.size(0);
+  parallel_for(static_cast<std::size_t>((rows + kRows - 1) / kRows), [&](std::size_t block) {
+    const std::int64_t first = static_cast<std::int64_t>(block) * kRows;
+    for (std::int64_t row = first; row < std::min(rows, first + kRows); ++row) {
+      std::memcpy(to.data() + row * to.size(1), from.data() + row * from.size(1),
+                  static_cast<std::size_t>(to.size(1)) * sizeof(float));
+    }
+  });
+}
+
+void add_bias(tensor::View<float> x, tensor::View<const float> bias) {
+  NATIVO_CHECK(x.shape().rank() == 2 && bias.shape() == tensor::Shape{x.size(1)},
+               "add_bias: bias is not [C]");
+  const std::int64_t rows = x.size(0);
+  const std::int64_t columns = x.size(1);
+  parallel_for(static_cast<std::size_t>((rows + kRows - 1) / kRows), [&](std::size_t block) {
+    const std::int64_t first = static_cast<std::int64_t>(block) * kRows;
+    for (std::int64_t row = first; row < std::min(rows, first + kRows); ++row) {
+      float* to = x.data() + row * columns;
+      for (std::int64_t i = 0; i < columns; ++i) to[i] += bias.data()[i];
+    }
+  });
+}
+
+void bias_backward(tensor::View<const float> dy, tensor::View<float> dbias) {
+  NATIVO_CHECK(dy.shape().rank() == 2 && dbias.shape() == tensor::Shape{dy.size(1)},
+               "bias_backward: bias is not [C]");
+  const std::int64_t columns = dy.size(1);
+  parallel_for(static_cast<std::size_t>((columns + kColumns - 1) / kColumns),
+               [&](std::size_t tile) {
+                 const std::int64_t first = static_cast<std::int64_t>(tile) * kColumns;
+                 const std::int64_t count = std::min(kColumns, columns - first);
+                 std::array<double, kColumns> sum{};
+                 for (std::int64_t row = 0; row < dy.size(0); ++row) {
+                   const float* from = dy.data() + row * columns + first;
+                   for (std::int64_t i = 0; i < count; ++i) {
+                     sum[static_cast<std::size_t>(i)] += static_cast<double>(from[i]);
+                   }
+                 }
+                 for (std::int64_t i = 0; i < count; ++i) {
+                   dbias.data()[first + i] += static_cast<float>(sum[static_cast<std::size_t>(i)]);
+                 }
+               });
 }
 
 void gather_rows(tensor::View<const float> from, std::span<const std::int32_t> rows,

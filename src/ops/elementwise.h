@@ -12,6 +12,15 @@ namespace nativo::ops {
 /// out = a + b, all of one shape; out may be a or b.
 void add(tensor::View<const float> a, tensor::View<const float> b, tensor::View<float> out);
 
+/// to[N,Ct] = the first Ct columns of from[N,C], Ct <= C.
+void copy_columns(tensor::View<const float> from, tensor::View<float> to);
+
+/// x[N,C] += bias[C] in every row.
+void add_bias(tensor::View<float> x, tensor::View<const float> bias);
+
+/// dbias[C] += the sum of the rows of dy[N,C], in f64 and in their order.
+void bias_backward(tensor::View<const float> dy, tensor::View<float> dbias);
+
 /// to[i] = from[rows[i]] for from[N,C], rows[n] in [0, N), to[n,C].
 void gather_rows(tensor::View<const float> from, std::span<const std::int32_t> rows,
                  tensor::View<float> to);

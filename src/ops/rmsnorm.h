@@ -25,4 +25,23 @@ void rmsnorm_backward(tensor::View<const float> dy, tensor::View<const float> x,
                       tensor::View<float> dx, tensor::View<float> dweight,
                       tensor::View<float> partial);
 
+/// Some heads of each row: `count` of size D side by side, from head number `first` on.
+struct HeadRange {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+};
+
+/// Each head a norm of its own (Qwen 3): x[N,Wx], weight[D] -> y[N,Wy] in the same columns and
+/// rstd[N,R] at [first, first + count) (overwritten).
+void rmsnorm_heads_forward(tensor::View<const float> x, const HeadRange& heads,
+                           tensor::View<const float> weight, float eps, tensor::View<float> y,
+                           tensor::View<float> rstd);
+
+/// In these columns dy[N,Wy] becomes the gradient of x, and dweight[D] += (not when null).
+/// `partial` [rmsnorm_partial_rows(N), D] is scratch.
+void rmsnorm_heads_backward(tensor::View<float> dy, tensor::View<const float> x,
+                            const HeadRange& heads, tensor::View<const float> weight,
+                            tensor::View<const float> rstd, tensor::View<float> dweight,
+                            tensor::View<float> partial);
+
 }  // namespace nativo::ops

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "base/parallel.h"
 #include "ops/simd_targets.h"
@@ -136,6 +137,47 @@ void rmsnorm_backward(const float* dy, const float* x, const float* weight, cons
   const std::int64_t blocks = (rows + kRmsnormBlock - 1) / kRmsnormBlock;
   for (std::int64_t block = 0; block < blocks; ++block) {
     for (std::int64_t i = 0; i < columns; ++i) dweight[i] += partial[block * columns + i];
+  }
+}
+
+void rmsnorm_heads_forward(const RmsnormHeads& heads, const float* x, const float* weight,
+                           float eps, float* y, float* rstd) {
+  const std::int64_t column = heads.first * heads.dim;
+  for_row_blocks(heads.rows, [&](std::int64_t first, std::int64_t count) {
+    for (std::int64_t row = first; row < first + count; ++row) {
+      HWY_DYNAMIC_DISPATCH(rmsnorm_forward_rows)
+      (x + row * heads.x_stride + column, weight, eps, heads.count, heads.dim,
+       y + row * heads.y_stride + column, rstd + row * heads.rstd_stride + heads.first);
+    }
+  });
+}
+
+void rmsnorm_heads_backward(const RmsnormHeads& heads, const float* x, const float* weight,
+                            const float* rstd, float* dy, float* dweight, float* partial) {
+  const std::int64_t column = heads.first * heads.dim;
+  const auto size = static_cast<std::size_t>(heads.count * heads.dim);
+  const auto dim = static_cast<std::size_t>(heads.dim);
+  for_row_blocks(heads.rows, [&](std::int64_t first, std::int64_t count) {
+    std::vector<float> dx(size);
+    std::vector<float> of_row(dim);
+    float* sum = partial + first / kRmsnormBlock * heads.dim;
+    std::fill_n(sum, dim, 0.0F);
+    for (std::int64_t row = first; row < first + count; ++row) {
+      float* gradient = dy + row * heads.y_stride + column;
+      std::fill(dx.begin(), dx.end(), 0.0F);
+      HWY_DYNAMIC_DISPATCH(rmsnorm_backward_rows)
+      (gradient, x + row * heads.x_stride + column, weight,
+       rstd + row * heads.rstd_stride + heads.first, heads.count, heads.dim, dx.data(),
+       dweight == nullptr ? nullptr : of_row.data());
+      std::copy(dx.begin(), dx.end(), gradient);
+      if (dweight == nullptr) continue;
+      for (std::size_t i = 0; i < dim; ++i) sum[i] += of_row[i];
+    }
+  });
+  if (dweight == nullptr) return;
+  const std::int64_t blocks = (heads.rows + kRmsnormBlock - 1) / kRmsnormBlock;
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    for (std::int64_t i = 0; i < heads.dim; ++i) dweight[i] += partial[block * heads.dim + i];
   }
 }
 

@@ -16,4 +16,19 @@ void rmsnorm_backward(const float* dy, const float* x, const float* weight, cons
                       std::int64_t rows, std::int64_t columns, float* dx, float* dweight,
                       float* partial);
 
+/// Which part of each row the functions below work on.
+struct RmsnormHeads {
+  std::int64_t rows;
+  std::int64_t first;
+  std::int64_t count;
+  std::int64_t dim;
+  std::int64_t x_stride;
+  std::int64_t y_stride;
+  std::int64_t rstd_stride;
+};
+void rmsnorm_heads_forward(const RmsnormHeads& heads, const float* x, const float* weight,
+                           float eps, float* y, float* rstd);
+void rmsnorm_heads_backward(const RmsnormHeads& heads, const float* x, const float* weight,
+                            const float* rstd, float* dy, float* dweight, float* partial);
+
 }  // namespace nativo::ops::cpu

@@ -9,17 +9,19 @@
 
 namespace nativo::ops {
 
-void rope_table(double theta, tensor::View<float> cosine, tensor::View<float> sine) {
+void rope_table(std::span<const float> frequencies, double magnitude, tensor::View<float> cosine,
+                tensor::View<float> sine) {
   NATIVO_CHECK(cosine.shape().rank() == 2 && cosine.shape() == sine.shape(), "rope: tables differ");
+  NATIVO_CHECK(static_cast<std::int64_t>(frequencies.size()) == cosine.size(1),
+               "rope: frequencies are not [D/2]");
   const std::int64_t half = cosine.size(1);
   parallel_for(static_cast<std::size_t>(half), [&](std::size_t item) {
     const auto i = static_cast<std::int64_t>(item);
-    const double exponent = static_cast<double>(i) / static_cast<double>(half);
-    const auto frequency = static_cast<float>(1.0 / std::pow(theta, exponent));
+    const float frequency = frequencies[item];
     for (std::int64_t position = 0; position < cosine.size(0); ++position) {
       const double angle = static_cast<float>(position) * frequency;
-      cosine.data()[position * half + i] = static_cast<float>(std::cos(angle));
-      sine.data()[position * half + i] = static_cast<float>(std::sin(angle));
+      cosine.data()[position * half + i] = static_cast<float>(magnitude * std::cos(angle));
+      sine.data()[position * half + i] = static_cast<float>(magnitude * std::sin(angle));
     }
   });
 }

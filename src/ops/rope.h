@@ -12,9 +12,11 @@ namespace nativo::ops {
 
 enum class Rotation { kForward, kBackward };
 
-/// cosine[P,D/2] and sine[P,D/2] of position * theta^(-2i/D). The angle is rounded to f32 as
-/// transformers does, so that the same weights give the same logits far from the start, too.
-void rope_table(double theta, tensor::View<float> cosine, tensor::View<float> sine);
+/// cosine[P,D/2] and sine[P,D/2] of position * frequencies[i], times `magnitude`. The angle is
+/// rounded to f32 as transformers does, so that the same weights give the same logits far from the
+/// start, too.
+void rope_table(std::span<const float> frequencies, double magnitude, tensor::View<float> cosine,
+                tensor::View<float> sine);
 
 /// Rotates the first `heads` heads of each row of x[N,W], W >= heads * D; positions[N] in [0, P).
 void rope(tensor::View<float> x, std::int64_t heads, std::span<const std::int32_t> positions,

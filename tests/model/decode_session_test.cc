@@ -29,8 +29,8 @@ std::vector<double> full_forward(const Decoder& decoder, const std::vector<std::
 constexpr double kTolerance = 1e-5;
 
 TEST(DecodeSession, CachedEqualsRecomputedTokenByToken) {
-  for (const bool tied : {false, true}) {
-    Decoder decoder(small_config(tied));
+  for (const DecoderConfig& config : family_configs()) {
+    Decoder decoder(config);
     randomize(decoder);
     DecodeSession session(decoder, 20);
     std::vector<std::int32_t> tokens;
@@ -39,7 +39,7 @@ TEST(DecodeSession, CachedEqualsRecomputedTokenByToken) {
       tokens.push_back(token);
       const auto logits = session.append(std::vector<std::int32_t>{token});
       EXPECT_LT(reference::relative_error(logits, full_forward(decoder, tokens)), kTolerance)
-          << "token " << i;
+          << family_name(config.family) << ", token " << i;
     }
     EXPECT_EQ(session.length(), session.capacity());
   }

@@ -26,14 +26,37 @@ inline DecoderConfig small_config(bool tied) {
           .tie_embeddings = tied};
 }
 
+/// The same of every family, with all that the family may have: biases, norms of q and k, a window
+/// in the upper layer only.
+inline std::vector<DecoderConfig> family_configs() {
+  std::vector<DecoderConfig> configs{small_config(false), small_config(true)};
+  DecoderConfig llama = small_config(false);
+  llama.family = Family::kLlama;
+  llama.sliding_window.reset();
+  llama.attention_bias = llama.mlp_bias = true;
+  configs.push_back(llama);
+  DecoderConfig qwen2 = small_config(true);
+  qwen2.family = Family::kQwen2;
+  qwen2.first_window_layer = 1;
+  configs.push_back(qwen2);
+  DecoderConfig qwen3 = small_config(false);
+  qwen3.family = Family::kQwen3;
+  qwen3.head_dim = 4;  // 4 heads of 4 in a width of 12
+  qwen3.attention_bias = true;
+  qwen3.first_window_layer = 1;
+  configs.push_back(qwen3);
+  return configs;
+}
+
 /// Parameters large enough that attention and gates are far from uniform.
 inline void randomize(Decoder& decoder, double deviation = 0.4) {
   std::uint64_t stream = 100;
   for (Parameter& parameter : decoder.parameters()) {
     const auto numbers = reference::normal_numbers(parameter.value.size(), stream++,
                                                    parameter.decays ? deviation : 0.2);
+    const double mean = parameter.name.ends_with("norm.weight") ? 1.0 : 0.0;
     for (std::size_t i = 0; i < numbers.size(); ++i) {
-      parameter.value[i] = static_cast<float>(numbers[i] + (parameter.decays ? 0.0 : 1.0));
+      parameter.value[i] = static_cast<float>(numbers[i] + mean);
     }
   }
 }

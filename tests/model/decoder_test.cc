@@ -1,5 +1,6 @@
 #include "model/decoder.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,11 +27,14 @@ class Threads {
   int before_;
 };
 
-class TiedOrNot : public testing::TestWithParam<bool> {};
-INSTANTIATE_TEST_SUITE_P(Decoder, TiedOrNot, testing::Bool());
+class Families : public testing::TestWithParam<DecoderConfig> {};
+INSTANTIATE_TEST_SUITE_P(Decoder, Families, testing::ValuesIn(family_configs()),
+                         [](const auto& test) {
+                           return fmt::format("{}_{}", family_name(test.param.family), test.index);
+                         });
 
-TEST_P(TiedOrNot, LossAgreesWithTheReference) {
-  Decoder decoder(small_config(GetParam()));
+TEST_P(Families, LossAgreesWithTheReference) {
+  Decoder decoder(GetParam());
   randomize(decoder);
   const Batch batch = packed_batch(decoder.config());
   const double expected = reference::decoder_loss(decoder.config(), flat_values(decoder), batch);
@@ -41,8 +45,8 @@ TEST_P(TiedOrNot, LossAgreesWithTheReference) {
                                         [](std::int32_t target) { return target >= 0; }));
 }
 
-TEST_P(TiedOrNot, EveryGradientAgreesWithFiniteDifferencesOfTheReference) {
-  Decoder decoder(small_config(GetParam()));
+TEST_P(Families, EveryGradientAgreesWithFiniteDifferencesOfTheReference) {
+  Decoder decoder(GetParam());
   randomize(decoder);
   decoder.enable_gradients();
   const Batch batch = packed_batch(decoder.config());

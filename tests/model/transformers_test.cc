@@ -35,7 +35,10 @@ struct Golden {
 
 class Transformers : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Golden, Transformers,
-                         testing::Values("mistral_window", "mistral_packed_bf16_shards"),
+                         testing::Values("mistral_window", "mistral_packed_bf16_shards",
+                                         "llama2_padded", "llama2_tied_packed",
+                                         "llama3_scaled_bf16", "llama_linear_biases_shards",
+                                         "qwen2_packed", "qwen3_tied", "qwen3_yarn_bf16"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(Transformers, LogitsAgree) {
@@ -69,6 +72,19 @@ TEST_P(Transformers, EveryGradientAgrees) {
   }
   // All of theirs, the logits apart: none is missing from ours.
   EXPECT_EQ(compared + 1, golden.expected.header().tensors.size());
+}
+
+TEST_P(Transformers, WhatIsSavedIsLoadedAgain) {
+  Golden golden(GetParam());
+  const auto folder = std::filesystem::path(testing::TempDir()) / GetParam();
+  std::filesystem::remove_all(folder);
+  SaveOptions options;
+  options.type = StorageType::kF32;
+  save_decoder(folder, golden.decoder, options);
+  Decoder again = load_decoder(folder);
+  EXPECT_EQ(again.config(), golden.decoder.config());
+  EXPECT_EQ(again.logits(golden.batch), golden.decoder.logits(golden.batch));
+  std::filesystem::remove_all(folder);
 }
 
 // Generation has its own forward pass: rows that are one document from their first token on.

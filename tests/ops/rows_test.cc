@@ -47,6 +47,30 @@ TEST(Rows, ScatterPutsBackWhatGatherTook) {
   }
 }
 
+TEST(Bias, IsAddedToEveryRowAndSumsTheirGradients) {
+  const auto x = normal_numbers(150 * 70, 1);
+  const auto bias = normal_numbers(70, 2);
+  std::vector<float> y = to_f32(x);
+  add_bias(view(y, {150, 70}), view(to_f32(bias), {70}));
+  std::vector<double> sum(70, 1.0);
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    EXPECT_EQ(y[i], static_cast<float>(x[i]) + static_cast<float>(bias[i % 70]));
+    sum[i % 70] += x[i];
+  }
+  on_threads([&](int) {
+    std::vector<float> dbias(70, 1.0F);
+    bias_backward(view(to_f32(x), {150, 70}), view(dbias, {70}));
+    EXPECT_LT(relative_error(dbias, sum), kF32);
+  });
+}
+
+TEST(Rows, CopyColumnsTakesTheFirst) {
+  const std::vector<float> from = to_f32(normal_numbers(150 * 7, 1));
+  std::vector<float> to(150 * 3);
+  copy_columns(view(from, {150, 7}), view(to, {150, 3}));
+  for (std::size_t i = 0; i < to.size(); ++i) EXPECT_EQ(to[i], from[i / 3 * 7 + i % 3]);
+}
+
 TEST(Add, SumsEveryElement) {
   std::vector<float> a = to_f32(normal_numbers(40001, 1));
   const std::vector<float> before = a;

@@ -16,16 +16,17 @@
 
 namespace nativo::reference {
 
-/// Key i is visible to query t iff both lie in one document of one row, i <= t and t - i < window.
+/// Key i is visible to query t iff both lie in one document of one row, i <= t and, in a layer with
+/// a window, t - i < window.
 inline std::vector<std::int32_t> first_visible(const model::DecoderConfig& config,
-                                               const model::Batch& batch) {
+                                               const model::Batch& batch, std::int64_t layer) {
   std::vector<std::int32_t> first(batch.tokens.size());
   for (std::int64_t index = 0; index < batch.rows * batch.length; ++index) {
     const std::int64_t row = index / batch.length * batch.length;
     const auto document = batch.documents[static_cast<std::size_t>(index)];
     std::int64_t key = index;
     while (key > row && batch.documents[static_cast<std::size_t>(key - 1)] == document &&
-           (!config.sliding_window || index - (key - 1) < *config.sliding_window)) {
+           (!config.has_window(layer) || index - (key - 1) < *config.sliding_window)) {
       --key;
     }
     first[static_cast<std::size_t>(index)] =
@@ -34,7 +35,23 @@ inline std::vector<std::int32_t> first_visible(const model::DecoderConfig& confi
   return first;
 }
 
-/// logits [B*T,V] for parameters in the order of Decoder::parameters(), all in one vector.
+/// y[N,C] += bias[C].
+inline void add_bias(Numbers& y, const Numbers& bias) {
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] += bias[i % bias.size()];
+}
+
+/// Norms of heads [first, first + count) of each row of x, in place.
+inline void norm_heads(Numbers& x, const AttentionSizes& sizes, std::size_t first,
+                       std::size_t count, const Numbers& weight, double eps) {
+  for (std::size_t row = 0; row < x.size(); row += sizes.width()) {
+    const auto begin = x.begin() + static_cast<std::ptrdiff_t>(row + first * sizes.dim);
+    const Numbers part(begin, begin + static_cast<std::ptrdiff_t>(count * sizes.dim));
+    std::ranges::copy(rmsnorm(part, weight, eps), begin);
+  }
+}
+
+/// logits [B*T,V], without rope scaling, for parameters in the order of Decoder::parameters(), all
+/// in one vector.
 inline Numbers decoder_logits(const model::DecoderConfig& config, const Numbers& parameters,
                               const model::Batch& batch) {
   const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
@@ -50,7 +67,6 @@ inline Numbers decoder_logits(const model::DecoderConfig& config, const Numbers&
   const AttentionSizes sizes{size(batch.rows), size(batch.length), size(config.heads),
                              size(config.kv_heads), size(config.head_dim)};
   const std::size_t q_width = sizes.heads * sizes.dim;
-  const std::vector<std::int32_t> first = first_visible(config, batch);
   const Numbers embedding = take(size(config.vocab_size) * width);
   Numbers x(tokens * width);
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -59,14 +75,22 @@ inline Numbers decoder_logits(const model::DecoderConfig& config, const Numbers&
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     Numbers h = rmsnorm(x, take(width), config.rms_norm_eps);
     Numbers qkv = linear(h, take(sizes.width() * width), tokens, sizes.width(), width);
+    if (config.has_qkv_bias()) add_bias(qkv, take(sizes.width()));
+    if (config.has_qk_norm()) {
+      norm_heads(qkv, sizes, 0, sizes.heads, take(sizes.dim), config.rms_norm_eps);
+      norm_heads(qkv, sizes, sizes.heads, sizes.kv_heads, take(sizes.dim), config.rms_norm_eps);
+    }
     rope(qkv, sizes.width(), sizes.heads + sizes.kv_heads, sizes.dim, batch.positions,
          config.rope_theta, 1.0);
-    const Numbers mixed =
-        linear(attention(sizes, qkv, first), take(width * q_width), tokens, width, q_width);
+    Numbers mixed = linear(attention(sizes, qkv, first_visible(config, batch, layer)),
+                           take(width * q_width), tokens, width, q_width);
+    if (config.attention_bias) add_bias(mixed, take(width));
     for (std::size_t i = 0; i < x.size(); ++i) x[i] += mixed[i];
     h = rmsnorm(x, take(width), config.rms_norm_eps);
-    const Numbers act = swiglu(linear(h, take(2 * mlp * width), tokens, 2 * mlp, width), mlp);
-    const Numbers delta = linear(act, take(width * mlp), tokens, width, mlp);
+    Numbers gate_up = linear(h, take(2 * mlp * width), tokens, 2 * mlp, width);
+    if (config.mlp_bias) add_bias(gate_up, take(2 * mlp));
+    Numbers delta = linear(swiglu(gate_up, mlp), take(width * mlp), tokens, width, mlp);
+    if (config.mlp_bias) add_bias(delta, take(width));
     for (std::size_t i = 0; i < x.size(); ++i) x[i] += delta[i];
   }
   const Numbers h = rmsnorm(x, take(width), config.rms_norm_eps);
