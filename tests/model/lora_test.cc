@@ -39,7 +39,8 @@ struct Golden {
 };
 
 class Peft : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Golden, Peft, testing::Values("mistral_qv", "mistral_all_rslora"),
+INSTANTIATE_TEST_SUITE_P(Golden, Peft,
+                         testing::Values("mistral_qv", "mistral_all_rslora", "qwen2_mlp"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(Peft, LogitsAndLossAgree) {
