@@ -136,7 +136,8 @@ DecodeSession::DecodeSession(const Decoder& decoder, std::int64_t capacity)
   add("scratch", state_->gate_up, {rows, 2 * config.intermediate_size});
   add("scratch", state_->act, {rows, config.intermediate_size});
   add("scratch", state_->logits, {config.vocab_size});
-  const LinearScratch scratch = linear_scratch(*state_->decoder, rows);
+  const LinearScratch scratch =
+      linear_scratch(config, decoder.quantization(), decoder.lora(), rows);
   add("scratch", state_->linear.panel, {scratch.panel});
   add("scratch", state_->linear.hidden, {scratch.hidden});
   state_->memory.reserve(plan, "the key/value cache of a conversation");

@@ -89,6 +89,10 @@ float* reserve_parameters(tensor::Arena& arena, const DecoderConfig& config,
   return arena.view<float>(slot).data();
 }
 
+const LoraConfig* lora_of(const DecoderCore& state) {
+  return state.lora ? &state.lora->config : nullptr;
+}
+
 /// What the layers need in this pass beside `work`.
 LinearContext linear_context(const DecoderCore& state, const Workspace& work, const Batch& batch,
                              Pass pass) {
@@ -103,7 +107,9 @@ LinearContext linear_context(const DecoderCore& state, const Workspace& work, co
 /// Embedding and layers; the last layer's output is work.output.
 Workspace run_layers(DecoderCore& state, const Batch& batch, const PreparedBatch& prepared,
                      BlockContext& context, Pass pass) {
-  Workspace work = make_workspace(state.config, linear_scratch(state, batch.rows * batch.length),
+  Workspace work = make_workspace(state.config,
+                                  linear_scratch(state.config, state.quantized.options,
+                                                 lora_of(state), batch.rows * batch.length),
                                   batch.rows, batch.length, pass, state.activation_memory);
   context.linear = linear_context(state, work, batch, pass);
   ops::embedding_forward(state.parameters.embedding, batch.tokens, work.layers.front().input);

@@ -44,6 +44,33 @@ ProjectionSize joined_size(const DecoderConfig& config, const Joined& joined) {
   return total;
 }
 
+/// Where the parts of each quantised matrix will lie, layer by layer.
+struct QuantizedSlots {
+  struct Matrix {
+    tensor::ArenaPlan::Slot codes, scales, scale_codes, scale_ranges;
+  };
+  tensor::ArenaPlan plan;
+  std::vector<Matrix> matrices;
+};
+
+QuantizedSlots quantized_slots(const DecoderConfig& config, const Quantization& quantization) {
+  QuantizedSlots slots;
+  if (!quantization.format) return slots;
+  constexpr const char* kName = "quantised parameters";
+  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+    for (const Joined& joined : joined_layers()) {
+      const ProjectionSize size = joined_size(config, joined);
+      const ops::QuantizedShapes shapes = ops::quantized_shapes(
+          *quantization.format, quantization.scales, size.outputs, size.inputs);
+      slots.matrices.push_back({slots.plan.add<std::uint8_t>(kName, shapes.codes),
+                                slots.plan.add<float>(kName, shapes.scales),
+                                slots.plan.add<std::uint8_t>(kName, shapes.scale_codes),
+                                slots.plan.add<float>(kName, shapes.scale_ranges)});
+    }
+  }
+  return slots;
+}
+
 }  // namespace
 
 ProjectionPlace find_projection(const DecoderConfig& config, Projection projection) {
@@ -69,39 +96,31 @@ std::int64_t quantized_parameter_count(const DecoderConfig& config,
   return count * config.layers;
 }
 
+tensor::ArenaPlan plan_quantized(const DecoderConfig& config, const Quantization& quantization) {
+  return quantized_slots(config, quantization).plan;
+}
+
 void allocate_quantized(DecoderCore& core, const Quantization& quantization) {
   core.quantized.options = quantization;
   if (!quantization.format) return;
-  struct Slots {
-    ops::QuantizedMatrix* matrix;
-    tensor::ArenaPlan::Slot codes, scales, scale_codes, scale_ranges;
-  };
-  tensor::ArenaPlan plan;
-  std::vector<Slots> slots;
-  constexpr const char* kPurposeName = "quantised parameters";
+  const QuantizedSlots slots = quantized_slots(core.config, quantization);
+  tensor::Arena& memory = core.quantized.memory;
+  memory.reserve(slots.plan, "the quantised parameters");
+  memory.zero();
+  auto slot = slots.matrices.begin();
   for (LayerWeights& layer : core.parameters.layers) {
     for (const Joined& joined : joined_layers()) {
       const ProjectionSize size = joined_size(core.config, joined);
-      ops::QuantizedMatrix& matrix = (layer.*joined.linear).quantized;
-      matrix.format = *quantization.format;
-      matrix.scale_format = quantization.scales;
-      matrix.rows = size.outputs;
-      matrix.columns = size.inputs;
-      const ops::QuantizedShapes shapes =
-          ops::quantized_shapes(matrix.format, matrix.scale_format, matrix.rows, matrix.columns);
-      slots.push_back({&matrix, plan.add<std::uint8_t>(kPurposeName, shapes.codes),
-                       plan.add<float>(kPurposeName, shapes.scales),
-                       plan.add<std::uint8_t>(kPurposeName, shapes.scale_codes),
-                       plan.add<float>(kPurposeName, shapes.scale_ranges)});
+      (layer.*joined.linear).quantized = {*quantization.format,
+                                          quantization.scales,
+                                          size.outputs,
+                                          size.inputs,
+                                          memory.view<std::uint8_t>(slot->codes),
+                                          memory.view<float>(slot->scales),
+                                          memory.view<std::uint8_t>(slot->scale_codes),
+                                          memory.view<float>(slot->scale_ranges)};
+      ++slot;
     }
-  }
-  core.quantized.memory.reserve(plan, "the quantised parameters");
-  core.quantized.memory.zero();
-  for (const Slots& slot : slots) {
-    slot.matrix->codes = core.quantized.memory.view<std::uint8_t>(slot.codes);
-    slot.matrix->scales = core.quantized.memory.view<float>(slot.scales);
-    slot.matrix->scale_codes = core.quantized.memory.view<std::uint8_t>(slot.scale_codes);
-    slot.matrix->scale_ranges = core.quantized.memory.view<float>(slot.scale_ranges);
   }
 }
 
@@ -231,21 +250,22 @@ void read_merged(const DecoderCore& core, std::size_t index, std::span<float> va
   }
 }
 
-LinearScratch linear_scratch(const DecoderCore& core, std::int64_t rows) {
+LinearScratch linear_scratch(const DecoderConfig& config, const Quantization& quantization,
+                             const LoraConfig* lora, std::int64_t rows) {
   LinearScratch scratch;
-  if (core.quantized.options.format) {
+  if (quantization.format) {
     for (const Joined& joined : joined_layers()) {
-      const ProjectionSize size = joined_size(core.config, joined);
+      const ProjectionSize size = joined_size(config, joined);
       scratch.panel =
           std::max(scratch.panel, ops::quantized_linear_scratch(size.outputs, size.inputs));
     }
   }
-  if (core.lora) {
-    scratch.hidden = rows * core.lora->config.rank;
-    for (const LoraModule& module : core.lora->config.modules) {
-      if (core.lora->config.dropout == 0.0) break;
+  if (lora != nullptr) {
+    scratch.hidden = rows * lora->rank;
+    for (const LoraModule& module : lora->modules) {
+      if (lora->dropout == 0.0) break;
       scratch.dropped =
-          std::max(scratch.dropped, rows * projection_size(core.config, module.projection).inputs);
+          std::max(scratch.dropped, rows * projection_size(config, module.projection).inputs);
     }
   }
   return scratch;

@@ -43,7 +43,11 @@ struct QuantizedState {
 [[nodiscard]] std::int64_t quantized_parameter_count(const DecoderConfig& config,
                                                      const Quantization& quantization);
 
-/// Plans and allocates the quantised matrices of core.weights.
+/// What allocate_quantized() will reserve; empty without a format.
+[[nodiscard]] tensor::ArenaPlan plan_quantized(const DecoderConfig& config,
+                                               const Quantization& quantization);
+
+/// Plans and allocates the quantised matrices of core.parameters.
 void allocate_quantized(DecoderCore& core, const Quantization& quantization);
 
 /// See Decoder::load, Decoder::attach_lora and Decoder::read_merged.
@@ -53,7 +57,9 @@ void attach_lora(DecoderCore& core, const LoraConfig& lora, std::uint64_t seed);
 void enable_lora_gradients(DecoderCore& core);
 void read_merged(const DecoderCore& core, std::size_t index, std::span<float> values);
 
-/// Scratch that the core's layers need for a pass over `rows` tokens.
-[[nodiscard]] LinearScratch linear_scratch(const DecoderCore& core, std::int64_t rows);
+/// Scratch that the layers need for a pass over `rows` tokens; `lora` may be null.
+[[nodiscard]] LinearScratch linear_scratch(const DecoderConfig& config,
+                                           const Quantization& quantization, const LoraConfig* lora,
+                                           std::int64_t rows);
 
 }  // namespace nativo::model

@@ -9,6 +9,7 @@
 #include "io/temp_folder.h"
 #include "model/decode_session.h"
 #include "model/decoder_fixture.h"
+#include "model/decoder_state.h"
 #include "model/golden.h"
 #include "model/peft_adapter.h"
 #include "reference/numbers.h"
@@ -298,6 +299,26 @@ TEST(Lora, AQuantisedBaseComputesWithItsDequantisedWeights) {
     EXPECT_GT(error, 1e-3);
     EXPECT_LT(error, format == ops::QuantFormat::kInt8 ? 0.05 : 0.7);
   }
+}
+
+TEST(Lora, AQuantisedBaseIsPlannedAtItsBitsAWeight) {
+  DecoderConfig config = small_config(false);
+  config.hidden_size = 256;
+  config.intermediate_size = 512;
+  config.head_dim = 64;
+  const auto bits = [&](const Quantization& quantization) {
+    return 8.0 * static_cast<double>(plan_quantized(config, quantization).bytes()) /
+           static_cast<double>(quantized_parameter_count(config, quantization));
+  };
+  EXPECT_NEAR(bits({ops::QuantFormat::kInt8, ops::ScaleFormat::kF32}), 8.5, 1e-3);
+  EXPECT_NEAR(bits({ops::QuantFormat::kNf4, ops::ScaleFormat::kF32}), 4.5, 1e-3);
+  EXPECT_NEAR(bits({ops::QuantFormat::kNf4, ops::ScaleFormat::kDouble}), 4.13, 0.01);
+  EXPECT_EQ(plan_quantized(config, {}).bytes(), 0U);
+  const LoraConfig lora = resolve_lora({.rank = 8, .dropout = 0.1}, config);
+  const LinearScratch scratch = linear_scratch(config, {}, &lora, 100);
+  EXPECT_EQ(scratch.panel, 0);
+  EXPECT_EQ(scratch.hidden, 800);
+  EXPECT_EQ(scratch.dropped, 100 * 512);  // down_proj's input
 }
 
 TEST(Lora, AWeightThatCannotBeQuantisedIsNamed) {

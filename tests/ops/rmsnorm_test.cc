@@ -44,6 +44,13 @@ TEST(Rmsnorm, ForwardAndGradientsAgreeWithTheReference) {
                      view(partial, {rmsnorm_partial_rows(131), row[0]}));
     EXPECT_LT(relative_error(dx, expected_dx), kF32);
     EXPECT_LT(relative_error(dweight, expected_dweight), kF32);
+
+    // A frozen weight has no gradient, and its input's is the same.
+    std::vector<float> frozen = to_f32(start);
+    rmsnorm_backward(view(dyf, shape), view(xf, shape), view(wf, row),
+                     view(std::as_const(rstd), {131}), view(frozen, shape), {},
+                     view(partial, {rmsnorm_partial_rows(131), row[0]}));
+    EXPECT_EQ(frozen, dx);
   }
 }
 
