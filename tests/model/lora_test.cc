@@ -134,8 +134,9 @@ TEST(Nf4, AgreesWithBitsandbytes) {
 }
 
 /// A small random decoder with adapters whose B is not zero.
-Decoder adapted(const LoraOptions& options, const Quantization& quantization = {}) {
-  Decoder dense(small_config(false));
+Decoder adapted(const LoraOptions& options, const Quantization& quantization = {},
+                const DecoderConfig& config = small_config(false)) {
+  Decoder dense(config);
   randomize(dense);
   Decoder decoder(dense.config(), quantization);
   decoder.load([&](const Parameter& parameter, std::span<float> values) {
@@ -298,6 +299,26 @@ TEST(Lora, AQuantisedBaseComputesWithItsDequantisedWeights) {
     const double error = reference::relative_error(decoder.logits(batch), dense.logits(batch));
     EXPECT_GT(error, 1e-3);
     EXPECT_LT(error, format == ops::QuantFormat::kInt8 ? 0.05 : 0.7);
+  }
+}
+
+/// Frozen biases and norms of q and k too: what is merged is what was computed, and only adapters
+/// have gradients.
+TEST(Lora, EveryFamilyHasAdaptersOnEveryBase) {
+  for (const DecoderConfig& config : family_configs()) {
+    for (const auto format :
+         {std::optional<ops::QuantFormat>(), std::optional(ops::QuantFormat::kNf4)}) {
+      Decoder decoder = adapted({.rank = 2}, {format, ops::ScaleFormat::kF32}, config);
+      const Batch batch = packed_batch(decoder.config());
+      const io::TempFolder temporary;
+      save_decoder(temporary.path() / "model", decoder, {.type = StorageType::kF32});
+      Decoder merged = load_decoder(temporary.path() / "model");
+      EXPECT_LT(reference::relative_error(merged.logits(batch), decoder.logits(batch)), kLogits);
+      const std::vector<double> before = flat_values(decoder);
+      for (const float value : adapter_gradients(decoder, batch)) ASSERT_TRUE(std::isfinite(value));
+      EXPECT_EQ(flat_values(decoder), before);
+      EXPECT_TRUE(flat_gradients(decoder).empty());
+    }
   }
 }
 
