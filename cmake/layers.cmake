@@ -56,7 +56,8 @@ function(nativo_tests name)
         NATIVO_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
         NATIVO_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
       gtest_discover_tests(${program} TEST_PREFIX ${name}/ DISCOVERY_TIMEOUT 60
-                           PROPERTIES LABELS ${speed} TIMEOUT ${limit})
+                           PROPERTIES LABELS ${speed} TIMEOUT ${limit}
+                                      ENVIRONMENT OMP_WAIT_POLICY=passive)
     endif()
   endforeach()
 endfunction()

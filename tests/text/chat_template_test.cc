@@ -112,7 +112,9 @@ TEST(ChatTemplate, APromptIsNotTrainedOn) {
 class ChatTemplateFolder : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) / "chat_template_test";
+    folder_ = fs::path(::testing::TempDir()) /
+              (std::string("chat_template_") +
+               ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }
