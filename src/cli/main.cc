@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   nativo::cli::add_stages(app);
   nativo::cli::add_eval(app);
   nativo::cli::add_report(app);
+  nativo::cli::add_score(app);
   nativo::cli::add_chat(app);
   nativo::cli::add_export(app);
   nativo::cli::add_doctor(app);

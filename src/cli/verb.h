@@ -15,6 +15,7 @@ void add_run(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_stages(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_score(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_report(CLI::App& app);
 void add_export(CLI::App& app);

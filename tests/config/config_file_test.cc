@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/scratch.h"
 #include "config/json_writer.h"
 
 namespace nativo::config {
@@ -63,10 +64,7 @@ struct Options {
 
 class ConfigFileTest : public testing::Test {
  protected:
-  ConfigFileTest()
-      : folder_(fs::path(testing::TempDir()) / ("config-" + std::to_string(::getpid()))) {
-    fs::create_directories(folder_);
-  }
+  ConfigFileTest() : folder_(scratch_path()) { fs::create_directories(folder_); }
   ~ConfigFileTest() override { fs::remove_all(folder_); }
 
   [[nodiscard]] fs::path file() const { return folder_ / "nativo.toml"; }

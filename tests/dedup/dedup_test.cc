@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/parallel.h"
+#include "base/scratch.h"
 #include "base/strings.h"
 #include "io/lines.h"
 
@@ -52,9 +53,7 @@ std::vector<data::Record> texts_of(const std::string& name) {
 class Dedup : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ =
-        fs::path(testing::TempDir()) /
-        (std::string("dedup_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = scratch_path();
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/scratch.h"
 #include "base/strings.h"
 #include "eval/task.h"
 #include "generate/fake_language_model.h"
@@ -21,9 +22,7 @@ using testing::HasSubstr;
 class Eval : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ =
-        std::filesystem::path(testing::TempDir()) /
-        ("eval_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    folder_ = scratch_path();
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }

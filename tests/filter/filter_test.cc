@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/parallel.h"
+#include "base/scratch.h"
 
 namespace nativo::filter {
 namespace {
@@ -96,9 +97,7 @@ TEST(Filter, OddRecordsDoNotBreakIt) {
 class FilterStage : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ =
-        fs::path(testing::TempDir()) /
-        (std::string("filter_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = scratch_path();
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }

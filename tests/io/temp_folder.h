@@ -12,14 +12,14 @@
 #include <string_view>
 #include <vector>
 
+#include "base/scratch.h"
+
 namespace nativo::io {
 
 class TempFolder {
  public:
   TempFolder() {
-    const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();
-    const std::string name = test != nullptr ? test->name() : "test";
-    path_ = std::filesystem::path(testing::TempDir()) / (name + "-" + std::to_string(::getpid()));
+    path_ = scratch_path();
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }

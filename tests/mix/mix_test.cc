@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/scratch.h"
 
 namespace nativo::mix {
 namespace {
@@ -36,8 +37,7 @@ std::vector<data::Record> make_records(const std::string& source, std::size_t co
 class Mix : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) /
-              (std::string("mix_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = scratch_path();
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }

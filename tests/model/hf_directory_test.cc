@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/scratch.h"
 #include "io/file.h"
 #include "model/decoder.h"
 #include "model/faulty_disk.h"
@@ -41,8 +42,7 @@ DecoderConfig micro_config(bool tied) {
 class HfDirectoryTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    root_ = fs::path(::testing::TempDir()) / ("nativo-hf-" + std::string(info->name()));
+    root_ = scratch_path();
     fs::remove_all(root_);
     fs::create_directories(root_);
     folder_ = root_ / "model";

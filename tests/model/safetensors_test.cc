@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/scratch.h"
 #include "io/file.h"
 
 namespace nativo::model {
@@ -25,9 +26,7 @@ const fs::path kGolden = fs::path(NATIVO_TEST_DATA) / "safetensors";
 class SafetensorsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ =
-        fs::path(::testing::TempDir()) /
-        ("nativo-" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
+    folder_ = scratch_path();
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "base/scratch.h"
 #include "model/decode_session.h"
 #include "model/golden.h"
 #include "model/hf_directory.h"
@@ -76,7 +77,7 @@ TEST_P(Transformers, EveryGradientAgrees) {
 
 TEST_P(Transformers, WhatIsSavedIsLoadedAgain) {
   Golden golden(GetParam());
-  const auto folder = std::filesystem::path(testing::TempDir()) / GetParam();
+  const auto folder = scratch_path();
   std::filesystem::remove_all(folder);
   SaveOptions options;
   options.type = StorageType::kF32;

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/scratch.h"
 #include "io/file.h"
 
 namespace nativo::report {
@@ -25,9 +26,7 @@ const fs::path kWhole = fs::path(NATIVO_TEST_DATA) / "report" / "whole";
 class ReportTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) /
-              ("nativo_report_" +
-               std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    folder_ = scratch_path();
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/scratch.h"
 #include "io/file.h"
 
 namespace nativo::text {
@@ -112,9 +113,7 @@ TEST(ChatTemplate, APromptIsNotTrainedOn) {
 class ChatTemplateFolder : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) /
-              (std::string("chat_template_") +
-               ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = scratch_path();
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "base/scratch.h"
 #include "io/file.h"
 #include "text/sample_texts.h"
 
@@ -194,8 +195,7 @@ TEST(Tokenizer, ManyThreadsMayEncodeAtOnce) {
 }
 
 TEST(Tokenizer, LoadsFromAFileAndNamesTheMissingOne) {
-  const std::filesystem::path path =
-      std::filesystem::path(testing::TempDir()) / "nativo_tokenizer_test.model";
+  const std::filesystem::path path = scratch_path();
   io::write_file_atomically(path, small().model_bytes());
   const Tokenizer loaded(path);
   EXPECT_EQ(loaded.sha256(), small().sha256());

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "base/scratch.h"
 #include "io/file.h"
 #include "model/decoder.h"
 #include "model/faulty_disk.h"
@@ -111,9 +112,7 @@ class TrainTest : public ::testing::Test {
  protected:
   void SetUp() override {
     set_thread_count(1);  // threads that wait for each other on a busy machine take seconds a step
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    root_ =
-        std::filesystem::path(::testing::TempDir()) / ("nativo-train-" + std::string(info->name()));
+    root_ = scratch_path();
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_);
   }

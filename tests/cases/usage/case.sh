@@ -6,7 +6,7 @@ expect 64 filter --input x.jsonl
 expect 0 --help
 says 'Exit codes'
 expect 0 --version
-for verb in run plan ingest tokenizer translate filter dedup mix base train eval report chat export doctor options; do
+for verb in run plan ingest tokenizer translate filter dedup mix base train eval report score chat export doctor options; do
   expect 0 $verb --help
   says "$verb|-h"
 done
