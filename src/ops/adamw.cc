@@ -5,15 +5,40 @@
 #include "ops/adamw_cpu.h"
 
 namespace nativo::ops {
+namespace {
+
+std::int64_t checked_size(const AdamW& options, std::size_t value, std::size_t gradient,
+                          std::size_t m, std::size_t v) {
+  NATIVO_CHECK(value == gradient && value == m && value == v, "adamw: sizes differ");
+  NATIVO_CHECK(options.step >= 1 && options.step <= UINT32_MAX, "adamw: steps count from 1");
+  return static_cast<std::int64_t>(value);
+}
+
+}  // namespace
 
 void adamw(const AdamW& options, std::span<float> value, std::span<const float> gradient,
            std::span<float> m, std::span<float> v) {
-  NATIVO_CHECK(
-      value.size() == gradient.size() && value.size() == m.size() && value.size() == v.size(),
-      "adamw: sizes differ");
-  NATIVO_CHECK(options.step >= 1, "adamw: steps count from 1");
-  cpu::adamw(options, static_cast<std::int64_t>(value.size()), value.data(), gradient.data(),
-             m.data(), v.data());
+  const std::int64_t count =
+      checked_size(options, value.size(), gradient.size(), m.size(), v.size());
+  cpu::adamw(options, count, value.data(), gradient.data(), m.data(), v.data());
+}
+
+void adamw(const AdamW& options, const RoundingNoise& noise, std::span<float> value,
+           std::span<const float> gradient, std::span<std::uint16_t> m,
+           std::span<std::uint16_t> v) {
+  const std::int64_t count =
+      checked_size(options, value.size(), gradient.size(), m.size(), v.size());
+  cpu::adamw_bf16(options, noise, count, value.data(), gradient.data(), m.data(), v.data());
+}
+
+void adamw(const AdamW& options, const RoundingNoise& noise, std::span<float> value,
+           std::span<const float> gradient, const Int8Moments& moments) {
+  const std::int64_t count =
+      checked_size(options, value.size(), gradient.size(), moments.m.size(), moments.v.size());
+  const auto blocks = static_cast<std::size_t>(moment_blocks(count));
+  NATIVO_CHECK(moments.m_scale.size() == blocks && moments.v_scale.size() == blocks,
+               "adamw: a scale a block");
+  cpu::adamw_int8(options, noise, count, value.data(), gradient.data(), moments);
 }
 
 }  // namespace nativo::ops

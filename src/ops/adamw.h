@@ -1,6 +1,6 @@
 // Adam with decoupled weight decay. Source: Loshchilov & Hutter, arXiv:1711.05101, algorithm 2
 // (with PyTorch's convention that the decay is lr * weight_decay). Not here: schedules, clipping's
-// norm. Rule: one pass over each tensor.
+// norm. Rule: one pass over each tensor, arithmetic in f32 whatever the moments are stored in.
 #pragma once
 
 #include <cstdint>
@@ -24,5 +24,48 @@ struct AdamW {
 /// tokens would otherwise decay into subnormal numbers, which are a hundred times slower.
 void adamw(const AdamW& options, std::span<float> value, std::span<const float> gradient,
            std::span<float> m, std::span<float> v);
+
+/// Names the random numbers that round a tensor's moments. Element i at step s takes 32 bits:
+/// word (i % 64) / 16 of philox (base/rng.h) with the counter {i / 64 * 16 + i % 16, 'adam', s,
+/// tensor} and the key `seed`; the lower half rounds m, the upper half v. So the rounding depends
+/// neither on threads nor on the width of vectors.
+struct RoundingNoise {
+  std::uint64_t seed = 0;
+  std::uint32_t tensor = 0;  ///< differs between tensors of a model
+};
+
+/// As above with the moments in bf16. The value is updated from the moments in f32; they are then
+/// rounded stochastically: up with the probability of the part that is cut off, so that many small
+/// changes add up where rounding to nearest would lose each of them.
+void adamw(const AdamW& options, const RoundingNoise& noise, std::span<float> value,
+           std::span<const float> gradient, std::span<std::uint16_t> m, std::span<std::uint16_t> v);
+
+/// Elements that share a scale in 8-bit moments; a tensor's last block may be shorter.
+inline constexpr std::int64_t kMomentBlock = 128;
+
+/// Blocks, and so scales, of a tensor of `elements`.
+[[nodiscard]] constexpr std::int64_t moment_blocks(std::int64_t elements) {
+  return (elements + kMomentBlock - 1) / kMomentBlock;
+}
+
+/// Moments in 8 bits a number, after Dettmers et al., "8-bit Optimizers via Block-wise
+/// Quantization", arXiv:2110.02861: each block is scaled by its largest magnitude, and the code is
+/// not linear, because what matters is a number's relative error. Where they use a table, the code
+/// here is a root of the number, which needs no table to vectorise:
+///   m = m_scale * sign(c) (c/127)^2, c in -127..127
+///   v = v_scale * (c/255)^4,         c in 0..255, 0 only for v = 0
+/// Near the largest number codes are 1.6 % apart; the smallest v beside it is 2.4e-10 of it.
+/// Rounded stochastically between neighbouring codes without bias, except that a v > 0 never
+/// becomes 0.
+struct Int8Moments {
+  std::span<std::int8_t> m;
+  std::span<float> m_scale;  ///< moment_blocks(size)
+  std::span<std::uint8_t> v;
+  std::span<float> v_scale;  ///< moment_blocks(size)
+};
+
+/// As above with 8-bit moments: 2.0625 bytes an element.
+void adamw(const AdamW& options, const RoundingNoise& noise, std::span<float> value,
+           std::span<const float> gradient, const Int8Moments& moments);
 
 }  // namespace nativo::ops

@@ -1,6 +1,9 @@
 // Shared by the tests of ops: f32 tensors from f64 numbers, views, threads.
 #pragma once
 
+#include <hwy/targets.h>
+
+#include <cstdint>
 #include <vector>
 
 #include "base/parallel.h"
@@ -33,6 +36,18 @@ void on_threads(const Body& body) {
     body(count);
   }
   set_thread_count(before);
+}
+
+/// Runs `body` with each of the instruction sets that this machine has and the kernels have a form
+/// for.
+template <class Body>
+void on_instruction_sets(const Body& body) {
+  const std::int64_t supported = hwy::SupportedTargets();
+  for (std::int64_t left = supported; left != 0; left &= left - 1) {
+    hwy::GetChosenTarget().Update(left & -left);
+    body(hwy::TargetName(left & -left));
+  }
+  hwy::GetChosenTarget().Update(supported);
 }
 
 /// One operation in f32 against f64 from equal inputs: a few roundings of 6e-8.
