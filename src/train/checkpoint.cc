@@ -201,33 +201,57 @@ void CheckpointStore::set_aside(const std::string& reason) {
   disk_.sync_folder(train_dir_);
 }
 
+// The state in the checkpoint of `step`, whose files are whole; nothing when they are not (said)
+// or, with `foreign` set, when its key is not this run's.
+std::optional<TrainState> CheckpointStore::read(std::int64_t step, bool& foreign) const {
+  const fs::path path = folder(step);
+  try {
+    verify(path);
+  } catch (const Error& error) {
+    log::warn("checkpoint {} is damaged and not used: {}", shown(path), error.what());
+    return std::nullopt;
+  }
+  const Json json = parse_json(io::read_file(path / kState, kSmallFile), shown(path / kState));
+  const TrainState state = state_from_json(json, path / kState);
+  if (state.step != step) bad(path / kState, "it is of another step than its folder");
+  foreign = json.value("key", std::string()) != key_;
+  if (foreign) return std::nullopt;
+  return state;
+}
+
 std::optional<TrainState> CheckpointStore::load(model::Decoder& decoder, Optimizer& optimizer) {
-  std::vector<std::int64_t> steps = list_checkpoints(root_);
-  std::reverse(steps.begin(), steps.end());
-  for (const std::int64_t step : steps) {
-    const fs::path path = folder(step);
-    try {
-      verify(path);
-    } catch (const Error& error) {
-      log::warn("checkpoint {} is damaged and not used: {}", shown(path), error.what());
-      continue;
-    }
-    const Json json = parse_json(io::read_file(path / kState, kSmallFile), shown(path / kState));
-    const TrainState state = state_from_json(json, path / kState);
-    if (state.step != step) bad(path / kState, "it is of another step than its folder");
-    if (json.value("key", std::string()) != key_) {
+  std::vector<std::int64_t> newest_first = steps();
+  std::reverse(newest_first.begin(), newest_first.end());
+  for (const std::int64_t step : newest_first) {
+    bool foreign = false;
+    const auto state = read(step, foreign);
+    if (foreign) {
       set_aside("the model, the data or the options changed");
       return std::nullopt;
     }
-    read_tensors(path, decoder, optimizer);
-    remove_old(step);  // a kill may have come between the save and this
+    if (!state) continue;
+    read_tensors(folder(step), decoder, optimizer);
+    reached_ = step;
     return state;
   }
-  if (!steps.empty()) {
+  if (!newest_first.empty()) {
     log::warn("{}: no checkpoint is whole; training starts from the beginning", shown(root_));
   }
   return std::nullopt;
 }
+
+std::optional<TrainState> CheckpointStore::load_at(model::Decoder& decoder, Optimizer& optimizer,
+                                                   std::int64_t step) {
+  if (!fs::exists(folder(step))) return std::nullopt;
+  bool foreign = false;
+  const auto state = read(step, foreign);
+  if (!state) return std::nullopt;
+  read_tensors(folder(step), decoder, optimizer);
+  reached_ = step;
+  return state;
+}
+
+std::vector<std::int64_t> CheckpointStore::steps() const { return list_checkpoints(root_); }
 
 void CheckpointStore::save(const TrainState& state, const model::Decoder& decoder,
                            const Optimizer& optimizer,
@@ -255,17 +279,21 @@ void CheckpointStore::save(const TrainState& state, const model::Decoder& decode
     fs::remove_all(temporary, ignored);
     throw;
   }
+  reached_ = state.step;
   // Later steps are damaged ones that were passed over; the run has another future now.
   for (const std::int64_t step : list_checkpoints(root_)) {
     if (step > state.step) remove(step);
   }
-  remove_old(state.step);
+  evict();
 }
 
-void CheckpointStore::remove_old(std::int64_t newest) {
-  std::vector<std::int64_t> steps = list_checkpoints(root_);
-  std::erase_if(steps, [&](std::int64_t step) { return step > newest; });
-  for (std::size_t i = 0; i + static_cast<std::size_t>(keep_) < steps.size(); ++i) remove(steps[i]);
+void CheckpointStore::evict() {
+  std::vector<std::int64_t> old = steps();
+  // Later ones are damaged, or of a future that was given up: they must not count as kept.
+  std::erase_if(old, [&](std::int64_t step) { return step > reached_; });
+  for (std::size_t i = 0; i + static_cast<std::size_t>(keep_) < old.size(); ++i) {
+    if (old[i] != protected_) remove(old[i]);
+  }
 }
 
 void CheckpointStore::remove(std::int64_t step) {

@@ -18,6 +18,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "io/file.h"
 #include "model/decoder.h"
@@ -50,7 +51,25 @@ class CheckpointStore {
   /// metrics to `train_dir`/previous (replacing what is there), which is said.
   std::optional<TrainState> load(model::Decoder& decoder, Optimizer& optimizer);
 
-  /// Saves, then removes all but the newest `keep`. On failure (Error kTryAgain when the disk is
+  /// Loads the checkpoint of `step`, to go back to it; nothing, and nothing is changed, when it is
+  /// not there, damaged (said) or of another key. Checkpoints of later steps stay until the next
+  /// save(), which removes them: a run that is stopped in between repeats what led it here.
+  std::optional<TrainState> load_at(model::Decoder& decoder, Optimizer& optimizer,
+                                    std::int64_t step);
+
+  /// Steps of the checkpoints that are there, ascending; whether they are whole is not checked.
+  [[nodiscard]] std::vector<std::int64_t> steps() const;
+
+  /// From now on `step` is kept beside the newest `keep`, in place of the step protected before;
+  /// nothing = none.
+  void protect(std::optional<std::int64_t> step) { protected_ = step; }
+
+  /// Of the checkpoints up to the one loaded or saved last, removes all but the newest `keep` and
+  /// the protected one. save() does so, too; after load() it is for the caller to do, once it knows
+  /// what to protect.
+  void evict();
+
+  /// Saves, then evicts. On failure (Error kTryAgain when the disk is
   /// full) the checkpoints saved before are untouched. `extra_files` go into the model folder, and
   /// nowhere when there is only an adapter.
   void save(const TrainState& state, const model::Decoder& decoder, const Optimizer& optimizer,
@@ -62,13 +81,15 @@ class CheckpointStore {
  private:
   void collect_leftovers();
   void set_aside(const std::string& reason);
-  void remove_old(std::int64_t newest);
+  [[nodiscard]] std::optional<TrainState> read(std::int64_t step, bool& foreign) const;
   void remove(std::int64_t step);
 
   std::filesystem::path train_dir_;
   std::filesystem::path root_;
   std::string key_;
   std::int64_t keep_;
+  std::optional<std::int64_t> protected_;
+  std::int64_t reached_ = 0;  ///< of the checkpoint loaded or saved last
   io::Disk& disk_;
 };
 

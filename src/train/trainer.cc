@@ -163,6 +163,7 @@ class Run {
 
   TrainResult run() {
     const auto resumed = store_.load(input_.decoder, optimizer_);
+    store_.evict();  // a kill may have come between a save and its eviction
     if (resumed) {
       state_ = *resumed;
       log::info("{}: resuming after step {} of {}", input_.label, state_.step, plan_.steps);

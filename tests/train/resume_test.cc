@@ -141,6 +141,62 @@ TEST_F(CheckpointTest, OnlyTheNewestAreKept) {
   EXPECT_THAT(list_checkpoints(root_ / "checkpoints"), ElementsAre(8, 10, 12));
 }
 
+TEST_F(CheckpointTest, ARunCanGoBackAndTakesTheSameWayAgain) {
+  ASSERT_FALSE(run_for(root_, 5));
+  model::Decoder decoder = micro::decoder();
+  Optimizer optimizer(std::as_const(decoder).trainable(), {});
+  CheckpointStore store(root_, "key-1", 2, testing::quick_disk());
+  TrainState state = *store.load(decoder, optimizer);
+  const std::string at_five = micro::checkpoint_bytes(root_, 5);
+  const auto save = [&](std::int64_t step) {
+    decoder.parameters()[0].value[0] += 1.0F;
+    optimizer.moments()[0].first[0] += 1.0F;
+    state.step = step;
+    store.save(state, decoder, optimizer, {});
+  };
+  store.protect(5);
+  for (const std::int64_t step : {6, 7, 8, 9}) save(step);
+  EXPECT_THAT(store.steps(), ElementsAre(5, 8, 9));
+  EXPECT_FALSE(store.load_at(decoder, optimizer, 7).has_value());
+  EXPECT_EQ(store.load_at(decoder, optimizer, 5)->step, 5);
+  store.evict();
+  EXPECT_THAT(store.steps(), ElementsAre(5, 8, 9)) << "until the new way has a checkpoint";
+  save(6);
+  EXPECT_THAT(store.steps(), ElementsAre(5, 6));
+  // Without the changes since, the bytes are those of step 5.
+  ASSERT_TRUE(store.load_at(decoder, optimizer, 5).has_value());
+  state.step = 7;
+  store.save(state, decoder, optimizer, {});
+  EXPECT_TRUE(micro::checkpoint_bytes(root_, 7) == at_five);
+  store.protect({});
+  save(8);
+  EXPECT_THAT(store.steps(), ElementsAre(7, 8));
+
+  std::ofstream(store.folder(8) / "optimizer.safetensors", std::ios::app) << "!";
+  ::testing::internal::CaptureStderr();
+  const float before = decoder.parameters()[0].value[0] = 17.0F;
+  EXPECT_FALSE(store.load_at(decoder, optimizer, 8).has_value());
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("step-00000008 is damaged"));
+  EXPECT_EQ(decoder.parameters()[0].value[0], before) << "nothing of it was read";
+  CheckpointStore other(root_, "key-2", 2, testing::quick_disk());
+  EXPECT_FALSE(other.load_at(decoder, optimizer, 7).has_value()) << "of another run";
+}
+
+TEST_F(CheckpointTest, DamagedOnesDoNotPushOutTheOneInUse) {
+  ASSERT_FALSE(run_for(root_, 5));
+  for (const char* name : {"step-00000006", "step-00000007", "step-00000008"}) {
+    fs::create_directories(root_ / "checkpoints" / name);
+  }
+  model::Decoder decoder = micro::decoder();
+  Optimizer optimizer(std::as_const(decoder).trainable(), {});
+  CheckpointStore store(root_, "key-1", 2, testing::quick_disk());
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(store.load(decoder, optimizer)->step, 5);
+  ::testing::internal::GetCapturedStderr();
+  store.evict();
+  EXPECT_THAT(store.steps(), ElementsAre(5, 6, 7, 8));
+}
+
 TEST_F(CheckpointTest, EachIsAModelFolder) {
   model::Decoder decoder = micro::decoder();
   TrainInput input = micro::input(decoder, root_);
