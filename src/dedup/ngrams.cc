@@ -40,7 +40,7 @@ std::vector<std::uint64_t> ngram_set(std::string_view folded) {
     }
   }
   std::ranges::sort(grams);
-  grams.erase(std::ranges::unique(grams).begin(), grams.end());
+  grams.erase(std::unique(grams.begin(), grams.end()), grams.end());
   return grams;
 }
 

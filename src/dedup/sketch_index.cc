@@ -42,10 +42,13 @@ void multiply_plain(const float* queries, const float* panel, std::size_t dimens
                                                std::size_t dimension, Tile& products) {
   multiply(queries, panel, dimension, products);
 }
-[[gnu::target("avx512f,prefer-vector-width=512")]] void multiply_avx512(const float* queries,
-                                                                        const float* panel,
-                                                                        std::size_t dimension,
-                                                                        Tile& products) {
+#if defined(__clang__)
+[[gnu::target("avx512f")]]  // clang does not know the width
+#else
+[[gnu::target("avx512f,prefer-vector-width=512")]]
+#endif
+void multiply_avx512(const float* queries, const float* panel, std::size_t dimension,
+                     Tile& products) {
   multiply(queries, panel, dimension, products);
 }
 #endif
