@@ -99,7 +99,7 @@ int main(int argc, char** argv) {
   const Batch batch = random_batch(rows, length, config.vocab_size);
   const double flops = step_flops(config, rows, length);
   const auto tokens = static_cast<double>(rows * length);
-  static_cast<void>(decoder.forward_backward(batch, 1.0F));
+  static_cast<void>(decoder.forward_backward(batch, {.scale = 1.0F}));
 
   const double peak = product_gflops();
   fmt::print("best product here: {:.1f} GFLOP/s\n", peak);
@@ -115,8 +115,9 @@ int main(int argc, char** argv) {
   show("forward", best_seconds(steps, [&] { static_cast<void>(decoder.forward(batch)); }),
        flops / 3.0);
   show("forward+backward",
-       best_seconds(steps,
-                    [&] { static_cast<void>(decoder.forward_backward(batch, 1.0F / 2048.0F)); }),
+       best_seconds(
+           steps,
+           [&] { static_cast<void>(decoder.forward_backward(batch, {.scale = 1.0F / 2048.0F})); }),
        flops);
   std::vector<std::vector<float>> first;
   std::vector<std::vector<float>> second;

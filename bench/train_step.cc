@@ -221,7 +221,7 @@ void run(const std::filesystem::path& folder, int steps, int threads) {
     const auto targets = static_cast<double>(
         std::count_if(batch.targets.begin(), batch.targets.end(), [](auto t) { return t >= 0; }));
     decoder.zero_gradients();
-    const auto sum = decoder.forward_backward(batch, static_cast<float>(1.0 / targets));
+    const auto sum = decoder.forward_backward(batch, {.scale = static_cast<float>(1.0 / targets)});
     const double norm = optimizer.gradient_norm(std::as_const(decoder).parameters());
     optimizer.update(decoder.parameters(), step + 1, 1e-3, norm);
     wall.push_back(nativo::monotonic_seconds() - wall_start);

@@ -18,6 +18,7 @@
 #include "ops/elementwise.h"
 #include "ops/embedding.h"
 #include "ops/gemm.h"
+#include "ops/noise.h"
 #include "ops/rmsnorm.h"
 
 namespace nativo::model {
@@ -104,15 +105,37 @@ LinearContext linear_context(const DecoderCore& state, const Workspace& work, co
   return context;
 }
 
+/// NEFTune's noise on the embeddings x [N,C], document by document; padding gets none.
+void add_neftune_noise(const Batch& batch, double alpha, tensor::View<float> x) {
+  const std::int64_t width = x.size(1);
+  for (std::int64_t row = 0; row < batch.rows; ++row) {
+    const auto document = [&, first = row * batch.length](std::int64_t t) {
+      return batch.documents[static_cast<std::size_t>(first + t)];
+    };
+    std::int64_t end = 0;
+    for (std::int64_t begin = 0; begin < batch.length; begin = end) {
+      end = begin + 1;
+      while (end < batch.length && document(end) == document(begin)) ++end;
+      if (document(begin) < 0) continue;
+      const double magnitude = alpha / std::sqrt(static_cast<double>((end - begin) * width));
+      ops::add_uniform_noise(x.rows(row * batch.length + begin, end - begin),
+                             ops::row_key(batch.noise.seed, batch.noise.step, 0,
+                                          batch.noise.first_row + row, begin, width),
+                             static_cast<float>(magnitude));
+    }
+  }
+}
+
 /// Embedding and layers; the last layer's output is work.output.
 Workspace run_layers(DecoderCore& state, const Batch& batch, const PreparedBatch& prepared,
-                     BlockContext& context, Pass pass) {
+                     BlockContext& context, Pass pass, double neftune_alpha = 0.0) {
   Workspace work = make_workspace(state.config,
                                   linear_scratch(state.config, state.quantized.options,
                                                  lora_of(state), batch.rows * batch.length),
                                   batch.rows, batch.length, pass, state.activation_memory);
   context.linear = linear_context(state, work, batch, pass);
   ops::embedding_forward(state.parameters.embedding, batch.tokens, work.layers.front().input);
+  if (neftune_alpha > 0.0) add_neftune_noise(batch, neftune_alpha, work.layers.front().input);
   for (std::size_t layer = 0; layer < work.layers.size(); ++layer) {
     const bool last = layer + 1 == work.layers.size();
     context.first_key = visible(state.config, prepared, static_cast<std::int64_t>(layer));
@@ -147,8 +170,17 @@ void for_logits(const DecoderCore& state, const Workspace& work, const Body& bod
 LossSum sum_losses(std::span<const double> log_prob) {
   LossSum sum;
   for (const double value : log_prob) sum.loss -= value;
+  sum.objective = sum.loss;
   sum.targets = static_cast<std::int64_t>(log_prob.size());
   return sum;
+}
+
+/// all[target_row[i]] = log_prob[i], and 0 elsewhere.
+void spread(std::span<const double> log_prob, const PreparedBatch& prepared, std::span<float> all) {
+  std::fill(all.begin(), all.end(), 0.0F);
+  for (std::size_t i = 0; i < log_prob.size(); ++i) {
+    all[static_cast<std::size_t>(prepared.target_row[i])] = static_cast<float>(log_prob[i]);
+  }
 }
 
 }  // namespace
@@ -253,25 +285,34 @@ LossSum Decoder::forward(const Batch& batch) {
   return sum_losses(log_prob);
 }
 
-LossSum Decoder::forward_backward(const Batch& batch, float scale) {
+LossSum Decoder::forward_backward(const Batch& batch, const StepOptions& options) {
   NATIVO_CHECK(!state_->gradients.layers.empty(), "forward_backward before enable_gradients");
   const PreparedBatch prepared = prepare_batch(state_->config, batch);
-  if (prepared.target_row.empty()) return {};
+  NATIVO_CHECK(options.log_prob.empty() || options.log_prob.size() == batch.tokens.size(),
+               "forward_backward: log_prob is not [B,T]");
+  if (prepared.target_row.empty()) {
+    spread({}, prepared, options.log_prob);
+    return {};
+  }
   state_->rope.grow(state_->config, prepared.positions);
   BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}, {}};
-  Workspace work = run_layers(*state_, batch, prepared, context, Pass::kTraining);
+  Workspace work =
+      run_layers(*state_, batch, prepared, context, Pass::kTraining, options.neftune_alpha);
   const ModelWeights& weights = state_->parameters;
   const ModelTensors& gradients = state_->gradients;
   const bool frozen = state_->lora.has_value();  // all but the adapters
 
   std::vector<double> log_prob(prepared.target.size());
+  std::vector<double> loss(prepared.target.size());
   const auto rows = static_cast<std::int64_t>(prepared.target.size());
   const tensor::View<float> dnormed = work.dgathered.rows(0, rows);
   for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
     const auto begin = static_cast<std::size_t>(first);
     const auto size = static_cast<std::size_t>(count);
     ops::cross_entropy_forward_backward(logits, std::span(prepared.target).subspan(begin, size),
-                                        scale, std::span(log_prob).subspan(begin, size));
+                                        {options.scale, options.z_loss, options.label_smoothing},
+                                        std::span(log_prob).subspan(begin, size),
+                                        std::span(loss).subspan(begin, size));
     ops::linear_backward_input(logits, weights.head, dnormed.rows(first, count),
                                ops::Write::kOverwrite);
     if (frozen) return;
@@ -291,13 +332,17 @@ LossSum Decoder::forward_backward(const Batch& batch, float scale) {
                    work);
   }
   if (!frozen) ops::embedding_backward(work.dx, batch.tokens, gradients.embedding);
-  return sum_losses(log_prob);
+  if (!options.log_prob.empty()) spread(log_prob, prepared, options.log_prob);
+  LossSum sum = sum_losses(log_prob);
+  sum.objective = 0.0;
+  for (const double value : loss) sum.objective += value;
+  return sum;
 }
 
 TokenScores Decoder::score(const Batch& batch) {
   const PreparedBatch prepared = prepare_batch(state_->config, batch);
   TokenScores scores;
-  scores.log_prob.assign(batch.tokens.size(), 0.0F);
+  scores.log_prob.resize(batch.tokens.size());
   scores.argmax.assign(batch.tokens.size(), -1);
   if (prepared.target_row.empty()) return scores;
   state_->rope.grow(state_->config, prepared.positions);
@@ -312,10 +357,9 @@ TokenScores Decoder::score(const Batch& batch) {
                                std::span(log_prob).subspan(begin, size),
                                std::span(argmax).subspan(begin, size));
   });
-  for (std::size_t i = 0; i < prepared.target.size(); ++i) {
-    const auto row = static_cast<std::size_t>(prepared.target_row[i]);
-    scores.log_prob[row] = static_cast<float>(log_prob[i]);
-    scores.argmax[row] = argmax[i];
+  spread(log_prob, prepared, scores.log_prob);
+  for (std::size_t i = 0; i < argmax.size(); ++i) {
+    scores.argmax[static_cast<std::size_t>(prepared.target_row[i])] = argmax[i];
   }
   return scores;
 }

@@ -36,7 +36,7 @@ struct Quantization {
   bool operator==(const Quantization&) const = default;
 };
 
-/// Names the random masks of a training batch: equal for equal (seed, step, place in the step),
+/// Names the random numbers of a training batch: equal for equal (seed, step, place in the step),
 /// however the step is cut into batches.
 struct BatchNoise {
   std::uint64_t seed = 0;
@@ -54,13 +54,26 @@ struct Batch {
   std::vector<std::int32_t> positions;  ///< [B,T] position inside the document, for RoPE
   std::vector<std::int32_t>
       documents;          ///< [B,T] document number; runs are contiguous; -1 = padding
-  BatchNoise noise = {};  ///< for LoRA's dropout, in forward_backward only
+  BatchNoise noise = {};  ///< for LoRA's dropout and NEFTune, in forward_backward only
 };
 
-/// Sum over targets of -log p(target), in f64, and how many targets there were.
+/// Sums over targets, in f64, and how many targets there were.
 struct LossSum {
-  double loss = 0.0;
+  double loss = 0.0;       ///< of -log p(target): what curves show
+  double objective = 0.0;  ///< of what is optimised; differs with StepOptions' additions alone
   std::int64_t targets = 0;
+};
+
+/// What forward_backward optimises and hands out beside the loss. The additions are off by default.
+struct StepOptions {
+  float scale = 1.0F;            ///< of all gradients: 1 / targets of the global batch
+  double z_loss = 0.0;           ///< see ops::CrossEntropy; >= 0
+  double label_smoothing = 0.0;  ///< see ops::CrossEntropy; in [0, 1)
+  /// NEFTune (Jain et al., arXiv:2310.05914): embeddings get uniform noise in +-alpha/sqrt(L C), L
+  /// the length of the token's document in the row. Drawn by Batch::noise and place.
+  double neftune_alpha = 0.0;
+  /// Empty, or [B,T]: filled with log p(target); 0 where nothing is trained.
+  std::span<float> log_prob = {};
 };
 
 /// What the model thinks of each target of a batch.
@@ -121,9 +134,9 @@ class Decoder {
   /// The loss alone; keeps no activations.
   [[nodiscard]] LossSum forward(const Batch& batch);
 
-  /// The loss, and gradient += scale * d(sum of losses)/d(parameter) for all of trainable(). Needs
-  /// enable_gradients(). LoRA's dropout acts here alone.
-  LossSum forward_backward(const Batch& batch, float scale);
+  /// The loss, and gradient += scale * d(objective)/d(parameter) for all of trainable(). Needs
+  /// enable_gradients(). LoRA's dropout and NEFTune's noise act here alone.
+  LossSum forward_backward(const Batch& batch, const StepOptions& options);
 
   /// log p(target) and the greedy token at every target.
   [[nodiscard]] TokenScores score(const Batch& batch);

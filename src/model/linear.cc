@@ -19,20 +19,16 @@ tensor::View<float> dropped_like(const LinearContext& context, const tensor::Sha
   return {context.dropped.data(), shape};
 }
 
-/// Positions a row may have; a row's masks begin at multiples of it.
-constexpr std::uint64_t kRowStride = std::uint64_t{1} << 20;
-
 /// Calls body(first token, tokens, key of the mask) for each row of the batch.
 template <class Body>
 void for_rows(const LinearContext& context, const LinearAdapter& adapter, std::int64_t tokens,
               const Body& body) {
   const LinearDropout& dropout = context.dropout;
-  const auto inputs = static_cast<std::uint64_t>(adapter.low_rank.a.size(1));
   const std::int64_t length = tokens / dropout.rows;
   for (std::int64_t row = 0; row < dropout.rows; ++row) {
-    const auto place = static_cast<std::uint64_t>(dropout.first_row + row);
     body(row * length, length,
-         ops::DropoutKey{dropout.seed, dropout.step, adapter.number, place * kRowStride * inputs});
+         ops::row_key(dropout.seed, dropout.step, adapter.number, dropout.first_row + row, 0,
+                      adapter.low_rank.a.size(1)));
   }
 }
 
@@ -42,7 +38,7 @@ tensor::View<const float> input_of(const LinearContext& context, const LinearAda
   if (context.dropout.p == 0.0) return x;
   const tensor::View<float> dropped = dropped_like(context, x.shape());
   for_rows(context, adapter, x.size(0),
-           [&](std::int64_t first, std::int64_t count, const ops::DropoutKey& key) {
+           [&](std::int64_t first, std::int64_t count, const ops::RandomKey& key) {
              ops::dropout(x.rows(first, count), key, context.dropout.p, dropped.rows(first, count));
            });
   return dropped;
@@ -81,7 +77,7 @@ void linear_backward_input(const Linear& layer, const LinearContext& context,
     const tensor::View<float> ddropped = dropped_like(context, dx.shape());
     ops::low_rank_backward_input(dy, adapter.low_rank, dhidden, ddropped, ops::Write::kOverwrite);
     for_rows(context, adapter, dx.size(0),
-             [&](std::int64_t first, std::int64_t count, const ops::DropoutKey& key) {
+             [&](std::int64_t first, std::int64_t count, const ops::RandomKey& key) {
                ops::dropout_add(ddropped.rows(first, count), key, context.dropout.p,
                                 dx.rows(first, count));
              });

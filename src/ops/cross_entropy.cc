@@ -28,11 +28,17 @@ void cross_entropy_forward(tensor::View<const float> logits, std::span<const std
 }
 
 void cross_entropy_forward_backward(tensor::View<float> logits,
-                                    std::span<const std::int32_t> targets, float scale,
-                                    std::span<double> log_prob) {
+                                    std::span<const std::int32_t> targets,
+                                    const CrossEntropy& options, std::span<double> log_prob,
+                                    std::span<double> loss) {
   check(logits, targets, log_prob);
+  NATIVO_CHECK(loss.empty() || loss.size() == targets.size(), "cross_entropy: one loss a row");
+  NATIVO_CHECK(
+      options.z_loss >= 0.0 && options.label_smoothing >= 0.0 && options.label_smoothing < 1.0,
+      "cross_entropy: options out of range");
   cpu::cross_entropy_forward_backward(logits.data(), logits.size(0), logits.size(1), targets.data(),
-                                      scale, log_prob.data());
+                                      options, log_prob.data(),
+                                      loss.empty() ? nullptr : loss.data());
 }
 
 }  // namespace nativo::ops

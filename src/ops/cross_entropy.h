@@ -15,9 +15,22 @@ namespace nativo::ops {
 void cross_entropy_forward(tensor::View<const float> logits, std::span<const std::int32_t> targets,
                            std::span<double> log_prob, std::span<std::int32_t> argmax);
 
-/// The same log_prob, and logits become their gradient: scale * (softmax(logits) - onehot(target)).
+/// The loss of a row whose gradient is taken: with lse = log(sum(exp(logits))) and e =
+/// label_smoothing,
+///   (1 - e) (lse - logits[target]) + e (lse - mean(logits)) + z_loss lse^2.
+/// Sources: Szegedy et al., arXiv:1512.00567, as torch.nn.functional.cross_entropy has it;
+/// Chowdhery et al., arXiv:2204.02311, section 5.
+struct CrossEntropy {
+  float scale = 1.0F;            ///< multiplies the gradient, not the loss
+  double z_loss = 0.0;           ///< >= 0
+  double label_smoothing = 0.0;  ///< in [0, 1)
+};
+
+/// The same log_prob; loss[n] as above (may be empty when nobody asks); logits become scale times
+/// the loss's gradient, with neither addition scale (softmax(logits) - onehot(target)).
 void cross_entropy_forward_backward(tensor::View<float> logits,
-                                    std::span<const std::int32_t> targets, float scale,
-                                    std::span<double> log_prob);
+                                    std::span<const std::int32_t> targets,
+                                    const CrossEntropy& options, std::span<double> log_prob,
+                                    std::span<double> loss);
 
 }  // namespace nativo::ops

@@ -30,31 +30,43 @@ float row_maximum(const float* row, std::int64_t count) {
   return greatest;
 }
 
-/// The sum of e^(x - maximum). Behind the end, lanes hold e^(-inf) = 0.
-float row_exp_sum(const float* row, std::int64_t count, float maximum) {
+/// The sums of e^(x - maximum) and of x - maximum.
+cpu::RowSums row_sums(const float* row, std::int64_t count, float maximum) {
   const FloatTag d;
   const auto shift = hn::Set(d, maximum);
-  auto sum0 = hn::Zero(d);
-  auto sum1 = hn::Zero(d);
+  auto exp0 = hn::Zero(d);
+  auto exp1 = hn::Zero(d);
+  auto plain0 = hn::Zero(d);
+  auto plain1 = hn::Zero(d);
   const std::int64_t lanes = float_lanes();
   std::int64_t i = 0;
   for (; i + 2 * lanes <= count; i += 2 * lanes) {
-    sum0 = hn::Add(sum0, exp_fast(hn::Sub(hn::LoadU(d, row + i), shift)));
-    sum1 = hn::Add(sum1, exp_fast(hn::Sub(hn::LoadU(d, row + i + lanes), shift)));
+    const auto x0 = hn::Sub(hn::LoadU(d, row + i), shift);
+    const auto x1 = hn::Sub(hn::LoadU(d, row + i + lanes), shift);
+    exp0 = hn::Add(exp0, exp_fast(x0));
+    exp1 = hn::Add(exp1, exp_fast(x1));
+    plain0 = hn::Add(plain0, x0);
+    plain1 = hn::Add(plain1, x1);
   }
-  float total = sum_lanes(hn::Add(sum0, sum1));
-  for (; i < count; ++i) total += std::exp(row[i] - maximum);
-  return total;
+  cpu::RowSums sums{sum_lanes(hn::Add(exp0, exp1)), sum_lanes(hn::Add(plain0, plain1))};
+  for (; i < count; ++i) {
+    sums.exponentials += std::exp(row[i] - maximum);
+    sums.plain += row[i] - maximum;
+  }
+  return sums;
 }
 
-void softmax_gradient_row(float* row, std::int64_t count, float maximum, float factor) {
+/// row = factor e^(x - maximum) - offset.
+void softmax_gradient_row(float* row, std::int64_t count, float maximum, float factor,
+                          float offset) {
   const FloatTag d;
   const auto shift = hn::Set(d, maximum);
   const auto scale = hn::Set(d, factor);
+  const auto less = hn::Set(d, offset);
   for (std::int64_t i = 0; i < count; i += float_lanes()) {
     const std::int64_t left = count - i;
     const auto value = exp_fast(hn::Sub(load_up_to(row + i, left), shift));
-    store_up_to(hn::Mul(value, scale), row + i, left);
+    store_up_to(hn::MulSub(value, scale, less), row + i, left);
   }
 }
 
@@ -65,7 +77,7 @@ HWY_AFTER_NAMESPACE();
 namespace nativo::ops {
 namespace {
 HWY_EXPORT(row_maximum);
-HWY_EXPORT(row_exp_sum);
+HWY_EXPORT(row_sums);
 HWY_EXPORT(softmax_gradient_row);
 }  // namespace
 
@@ -76,9 +88,9 @@ void cross_entropy_forward(const float* logits, std::int64_t rows, std::int64_t 
   parallel_for(static_cast<std::size_t>(rows), [&](std::size_t i) {
     const float* row = logits + static_cast<std::int64_t>(i) * vocabulary;
     const float maximum = HWY_DYNAMIC_DISPATCH(row_maximum)(row, vocabulary);
-    const float sum = HWY_DYNAMIC_DISPATCH(row_exp_sum)(row, vocabulary, maximum);
+    const cpu::RowSums sums = HWY_DYNAMIC_DISPATCH(row_sums)(row, vocabulary, maximum);
     log_prob[i] = static_cast<double>(row[targets[i]]) - static_cast<double>(maximum) -
-                  std::log(static_cast<double>(sum));
+                  std::log(static_cast<double>(sums.exponentials));
     if (argmax != nullptr) {
       std::int32_t best = 0;
       while (best + 1 < vocabulary && row[best] < maximum) ++best;
@@ -88,15 +100,32 @@ void cross_entropy_forward(const float* logits, std::int64_t rows, std::int64_t 
 }
 
 void cross_entropy_forward_backward(float* logits, std::int64_t rows, std::int64_t vocabulary,
-                                    const std::int32_t* targets, float scale, double* log_prob) {
+                                    const std::int32_t* targets, const CrossEntropy& options,
+                                    double* log_prob, double* loss) {
+  const double smoothing = options.label_smoothing;
+  const auto count = static_cast<double>(vocabulary);
+  const auto step = static_cast<double>(options.scale);
+  const auto offset = static_cast<float>(step * (smoothing / count));
+  const auto at_target = static_cast<float>(step * (1.0 - smoothing));
   parallel_for(static_cast<std::size_t>(rows), [&](std::size_t i) {
     float* row = logits + static_cast<std::int64_t>(i) * vocabulary;
     const float maximum = HWY_DYNAMIC_DISPATCH(row_maximum)(row, vocabulary);
-    const float sum = HWY_DYNAMIC_DISPATCH(row_exp_sum)(row, vocabulary, maximum);
-    log_prob[i] = static_cast<double>(row[targets[i]]) - static_cast<double>(maximum) -
-                  std::log(static_cast<double>(sum));
-    HWY_DYNAMIC_DISPATCH(softmax_gradient_row)(row, vocabulary, maximum, scale / sum);
-    row[targets[i]] -= scale;
+    const cpu::RowSums sums = HWY_DYNAMIC_DISPATCH(row_sums)(row, vocabulary, maximum);
+    const double log_sum = std::log(static_cast<double>(sums.exponentials));
+    log_prob[i] = static_cast<double>(row[targets[i]]) - static_cast<double>(maximum) - log_sum;
+    const double lse = log_sum + static_cast<double>(maximum);
+    if (loss != nullptr) {
+      loss[i] = -log_prob[i];
+      if (smoothing > 0.0) {
+        const double mean = log_sum - static_cast<double>(sums.plain) / count;
+        loss[i] = (1.0 - smoothing) * loss[i] + smoothing * mean;
+      }
+      loss[i] += options.z_loss * lse * lse;
+    }
+    const auto scale = static_cast<float>(step * (1.0 + 2.0 * options.z_loss * lse));
+    HWY_DYNAMIC_DISPATCH(softmax_gradient_row)
+    (row, vocabulary, maximum, scale / sums.exponentials, offset);
+    row[targets[i]] -= at_target;
   });
 }
 

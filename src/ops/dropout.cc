@@ -2,37 +2,28 @@
 #include "ops/dropout.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/parallel.h"
-#include "base/rng.h"
 
 namespace nativo::ops {
 namespace {
 
 constexpr std::int64_t kPiece = 16384;
-/// Sets masks apart from all else that is drawn from the same seed.
 constexpr std::uint64_t kPurpose = 0x64726F706F757421;
 
 /// Calls body(i, kept) for each element.
 template <class Body>
-void for_mask(std::int64_t count, const DropoutKey& key, double p, const Body& body) {
+void for_mask(std::int64_t count, const RandomKey& key, double p, const Body& body) {
   NATIVO_CHECK(p >= 0.0 && p < 1.0, "dropout: a probability below 1");
   const auto dropped = static_cast<std::uint32_t>(std::lround(p * 65536.0));
-  const std::uint64_t seed = key.seed ^ kPurpose;
-  const std::array<std::uint32_t, 2> philox_key = {static_cast<std::uint32_t>(seed),
-                                                   static_cast<std::uint32_t>(seed >> 32)};
   parallel_for(static_cast<std::size_t>((count + kPiece - 1) / kPiece), [&](std::size_t piece) {
     std::int64_t i = static_cast<std::int64_t>(piece) * kPiece;
     const std::int64_t end = std::min(i + kPiece, count);
     while (i < end) {
       const std::uint64_t number = key.first_element + static_cast<std::uint64_t>(i);
-      const std::uint64_t block = number / 8;
-      const auto bits = philox({static_cast<std::uint32_t>(block),
-                                static_cast<std::uint32_t>(block >> 32), key.step, key.tensor},
-                               philox_key);
+      const auto bits = random_block(key, kPurpose, number / 8);
       for (std::uint64_t lane = number % 8; lane < 8 && i < end; ++lane, ++i) {
         body(i, ((bits[lane / 2] >> (lane % 2 * 16)) & 0xFFFFU) >= dropped);
       }
@@ -42,8 +33,7 @@ void for_mask(std::int64_t count, const DropoutKey& key, double p, const Body& b
 
 }  // namespace
 
-void dropout(tensor::View<const float> x, const DropoutKey& key, double p,
-             tensor::View<float> out) {
+void dropout(tensor::View<const float> x, const RandomKey& key, double p, tensor::View<float> out) {
   NATIVO_CHECK(x.shape() == out.shape(), "dropout: shapes differ");
   const auto scale = static_cast<float>(1.0 / (1.0 - p));
   const float* from = x.data();
@@ -52,7 +42,7 @@ void dropout(tensor::View<const float> x, const DropoutKey& key, double p,
            [=](std::int64_t i, bool kept) { to[i] = kept ? from[i] * scale : 0.0F; });
 }
 
-void dropout_add(tensor::View<const float> x, const DropoutKey& key, double p,
+void dropout_add(tensor::View<const float> x, const RandomKey& key, double p,
                  tensor::View<float> sum) {
   NATIVO_CHECK(x.shape() == sum.shape(), "dropout: shapes differ");
   const auto scale = static_cast<float>(1.0 / (1.0 - p));

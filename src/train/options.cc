@@ -58,6 +58,23 @@ void TrainOptions::visit(config::Visitor& visitor) {
                  .min = 0,
                  .max = 1e9},
                 clip_norm);
+  visitor.value({.name = "z_loss",
+                 .help = "adds this times (log of the softmax's sum)^2 to each token's loss, which "
+                         "keeps logits near 0; PaLM: 1e-4, 0 = off",
+                 .min = 0,
+                 .max = 1},
+                z_loss);
+  visitor.value({.name = "label_smoothing",
+                 .help = "share of each target that is spread over the vocabulary; 0 = off",
+                 .min = 0,
+                 .max = 0.999},
+                label_smoothing);
+  visitor.value({.name = "neftune_alpha",
+                 .help = "NEFTune: uniform noise in +-alpha / sqrt(tokens of the document x hidden "
+                         "size) on the embeddings while training; usual 5, 0 = off",
+                 .min = 0,
+                 .max = 1e6},
+                neftune_alpha);
   visitor.value({.name = "eval_every",
                  .help = "steps between losses on the held-out examples; 0 = first and last only",
                  .min = 0,

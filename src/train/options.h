@@ -25,6 +25,9 @@ struct TrainOptions {
   double beta2 = 0.95;
   double eps = 1e-8;
   double clip_norm = 1.0;
+  double z_loss = 0.0;
+  double label_smoothing = 0.0;
+  double neftune_alpha = 0.0;
   std::int64_t seed = 1;  ///< not an option of [train]: the run's seed, set by the caller
   std::int64_t eval_every = 100;
   std::int64_t checkpoint_every = 100;

@@ -264,7 +264,11 @@ class Run {
       batch.noise = {.seed = static_cast<std::uint64_t>(options_.seed),
                      .step = static_cast<std::uint32_t>(step),
                      .first_row = static_cast<std::int64_t>(at)};
-      const model::LossSum sum = decoder.forward_backward(batch, scale);
+      const model::LossSum sum =
+          decoder.forward_backward(batch, {.scale = scale,
+                                           .z_loss = options_.z_loss,
+                                           .label_smoothing = options_.label_smoothing,
+                                           .neftune_alpha = options_.neftune_alpha});
       if (!std::isfinite(sum.loss)) not_finite(step, "loss", sum.loss, input_.train, part);
       loss += sum.loss;
     }

@@ -50,7 +50,7 @@ TEST_P(Families, EveryGradientAgreesWithFiniteDifferencesOfTheReference) {
   randomize(decoder);
   decoder.enable_gradients();
   const Batch batch = packed_batch(decoder.config());
-  static_cast<void>(decoder.forward_backward(batch, 0.5F));
+  static_cast<void>(decoder.forward_backward(batch, {.scale = 0.5F}));
   const std::vector<double> expected = reference::finite_difference(
       [&](const std::vector<double>& values) {
         return 0.5 * reference::decoder_loss(decoder.config(), values, batch);
@@ -70,14 +70,14 @@ TEST(Decoder, PaddingContributesNothing) {
   randomize(decoder);
   decoder.enable_gradients();
   Batch batch = packed_batch(decoder.config());
-  const LossSum loss = decoder.forward_backward(batch, 1.0F);
+  const LossSum loss = decoder.forward_backward(batch, {.scale = 1.0F});
   const std::vector<float> gradients = flat_gradients(decoder);
   for (std::size_t i = 25; i < 28; ++i) {
     batch.tokens[i] = 3;
     batch.targets[i] = -1;
   }
   decoder.zero_gradients();
-  EXPECT_EQ(decoder.forward_backward(batch, 1.0F).loss, loss.loss);
+  EXPECT_EQ(decoder.forward_backward(batch, {.scale = 1.0F}).loss, loss.loss);
   EXPECT_EQ(flat_gradients(decoder), gradients);
 }
 
@@ -86,7 +86,7 @@ TEST(Decoder, PackedEqualsUnpacked) {
   randomize(decoder);
   decoder.enable_gradients();
   const Batch packed = packed_batch(decoder.config());
-  const LossSum together = decoder.forward_backward(packed, 1.0F);
+  const LossSum together = decoder.forward_backward(packed, {.scale = 1.0F});
   const std::vector<float> gradients = flat_gradients(decoder);
 
   decoder.zero_gradients();
@@ -99,7 +99,7 @@ TEST(Decoder, PackedEqualsUnpacked) {
     alone.targets.assign(packed.targets.begin() + begin, packed.targets.begin() + end);
     alone.positions.assign(packed.positions.begin() + begin, packed.positions.begin() + end);
     alone.documents.assign(alone.tokens.size(), 4);
-    const LossSum loss = decoder.forward_backward(alone, 1.0F);
+    const LossSum loss = decoder.forward_backward(alone, {.scale = 1.0F});
     apart.loss += loss.loss;
     apart.targets += loss.targets;
   }
@@ -114,7 +114,7 @@ TEST(Decoder, OneBatchOfEightEqualsEightOfOne) {
   randomize(decoder);
   decoder.enable_gradients();
   const Batch batch = plain_batch(decoder.config(), 8, 10, 3);
-  static_cast<void>(decoder.forward_backward(batch, 0.125F));
+  static_cast<void>(decoder.forward_backward(batch, {.scale = 0.125F}));
   const std::vector<float> at_once = flat_gradients(decoder);
   decoder.zero_gradients();
   for (std::size_t row = 0; row < 8; ++row) {
@@ -129,7 +129,7 @@ TEST(Decoder, OneBatchOfEightEqualsEightOfOne) {
     one.targets = part(batch.targets);
     one.positions = part(batch.positions);
     one.documents = part(batch.documents);
-    static_cast<void>(decoder.forward_backward(one, 0.125F));
+    static_cast<void>(decoder.forward_backward(one, {.scale = 0.125F}));
   }
   // The same terms in another order; cancellation makes of 6e-8 some 1e-6.
   EXPECT_LT(reference::relative_error(flat_gradients(decoder), at_once), 5e-6);
@@ -146,7 +146,7 @@ TEST(Decoder, AnyNumberOfThreadsGivesTheSameBits) {
   for (const int count : {1, 2, 3}) {
     const Threads threads(count);
     decoder.zero_gradients();
-    const LossSum sum = decoder.forward_backward(batch, 1.0F);
+    const LossSum sum = decoder.forward_backward(batch, {.scale = 1.0F});
     if (count == 1) {
       loss = sum.loss;
       expected = flat_gradients(decoder);
@@ -212,7 +212,7 @@ TEST(Decoder, ChunksOfLogitsDoNotShow) {
   decoder.initialize(1);
   decoder.enable_gradients();
   const Batch batch = plain_batch(config, 2, 48, 6);
-  const LossSum loss = decoder.forward_backward(batch, 1.0F);
+  const LossSum loss = decoder.forward_backward(batch, {.scale = 1.0F});
   EXPECT_EQ(loss.targets, 96);
   // Nearly uniform predictions.
   EXPECT_NEAR(loss.loss / 96.0, std::log(300000.0), 0.01);
@@ -227,7 +227,7 @@ TEST(Decoder, LearnsABatchByHeart) {
   const double before = decoder.forward(batch).loss;
   for (int step = 0; step < 60; ++step) {
     decoder.zero_gradients();
-    static_cast<void>(decoder.forward_backward(batch, 1.0F / 17.0F));
+    static_cast<void>(decoder.forward_backward(batch, {.scale = 1.0F / 17.0F}));
     for (Parameter& parameter : decoder.parameters()) {
       for (std::size_t i = 0; i < parameter.value.size(); ++i) {
         parameter.value[i] -= 0.5F * parameter.gradient[i];

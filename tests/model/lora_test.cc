@@ -60,8 +60,8 @@ TEST_P(Peft, EveryGradientAgrees) {
   Golden golden(GetParam());
   golden.decoder.enable_gradients();
   const LossSum sum = golden.decoder.forward(golden.batch);
-  static_cast<void>(
-      golden.decoder.forward_backward(golden.batch, 1.0F / static_cast<float>(sum.targets)));
+  static_cast<void>(golden.decoder.forward_backward(
+      golden.batch, {.scale = 1.0F / static_cast<float>(sum.targets)}));
   std::size_t compared = 0;
   for (const Parameter& parameter : golden.decoder.trainable()) {
     const std::string name = "gradient." + parameter.name;
@@ -159,7 +159,7 @@ Decoder adapted(const LoraOptions& options, const Quantization& quantization = {
 std::vector<float> adapter_gradients(Decoder& decoder, const Batch& batch) {
   decoder.enable_gradients();
   decoder.zero_gradients();
-  static_cast<void>(decoder.forward_backward(batch, 1.0F));
+  static_cast<void>(decoder.forward_backward(batch, {.scale = 1.0F}));
   std::vector<float> flat;
   for (const Parameter& parameter : decoder.trainable()) {
     flat.insert(flat.end(), parameter.gradient.begin(), parameter.gradient.end());
@@ -229,7 +229,7 @@ TEST(Lora, GradientsAreTheDifferencesOnEveryBase) {
             value += static_cast<float>(step * direction[i++]);
           }
         }
-        return decoder.forward_backward(batch, 1.0F).loss;
+        return decoder.forward_backward(batch, {.scale = 1.0F}).loss;
       };
       constexpr double kStep = 1e-3;
       const double above = loss_at(kStep);
@@ -261,7 +261,7 @@ TEST(Lora, MasksFollowTheRowsThroughAnyCut) {
     part.positions = cut(whole.positions, 0);
     part.documents = cut(whole.documents, -1);
     part.noise = {.seed = 11, .step = 2, .first_row = row};
-    static_cast<void>(decoder.forward_backward(part, 1.0F));
+    static_cast<void>(decoder.forward_backward(part, {.scale = 1.0F}));
   }
   std::vector<float> apart;
   for (const Parameter& parameter : decoder.trainable()) {

@@ -60,8 +60,8 @@ TEST_P(Transformers, EveryGradientAgrees) {
   Golden golden(GetParam());
   golden.decoder.enable_gradients();
   const LossSum sum = golden.decoder.forward(golden.batch);
-  static_cast<void>(
-      golden.decoder.forward_backward(golden.batch, 1.0F / static_cast<float>(sum.targets)));
+  static_cast<void>(golden.decoder.forward_backward(
+      golden.batch, {.scale = 1.0F / static_cast<float>(sum.targets)}));
   std::size_t compared = 0;
   for (const Parameter& parameter : golden.decoder.parameters()) {
     const std::string name = "gradient." + parameter.name;

@@ -30,8 +30,11 @@ TEST(CrossEntropy, AgreesWithTheReference) {
     }
 
     std::vector<double> same(9);
-    cross_entropy_forward_backward(view(logits, {9, vocabulary}), targets, 0.25F, same);
+    std::vector<double> loss(9);
+    cross_entropy_forward_backward(view(logits, {9, vocabulary}), targets, {.scale = 0.25F}, same,
+                                   loss);
     EXPECT_EQ(same, log_prob);
+    for (std::size_t row = 0; row < 9; ++row) EXPECT_EQ(loss[row], -log_prob[row]);
     EXPECT_LT(relative_error(logits, reference::cross_entropy_backward(x, targets, columns, 0.25)),
               kF32);
   }
@@ -50,11 +53,74 @@ TEST(CrossEntropy, TheReferencesGradientIsTheDifference) {
             kDifference);
 }
 
+struct Additions {
+  double z_loss;
+  double label_smoothing;
+};
+class CrossEntropyAdditions : public testing::TestWithParam<Additions> {};
+INSTANTIATE_TEST_SUITE_P(CrossEntropy, CrossEntropyAdditions,
+                         testing::Values(Additions{0.01, 0.0}, Additions{0.0, 0.1},
+                                         Additions{0.01, 0.3}));
+
+TEST_P(CrossEntropyAdditions, LossIsTheReferencesAndTheGradientItsDifference) {
+  const auto [z_loss, smoothing] = GetParam();
+  for (const std::int64_t vocabulary : {1, 7, 33, 200}) {
+    const auto columns = static_cast<std::size_t>(vocabulary);
+    auto x = normal_numbers(5 * columns, 3, 4.0);
+    for (double& value : x) value += 2.0;  // lse away from 0
+    std::vector<std::int32_t> targets;
+    for (std::int32_t i = 0; i < 5; ++i) {
+      targets.push_back(static_cast<std::int32_t>(i * 31 % vocabulary));
+    }
+    std::vector<float> logits = to_f32(x);
+    x.assign(logits.begin(), logits.end());
+    std::vector<double> log_prob(5);
+    std::vector<double> loss(5);
+    cross_entropy_forward_backward(view(logits, {5, vocabulary}), targets,
+                                   {0.25F, z_loss, smoothing}, log_prob, loss);
+    EXPECT_LT(relative_error(log_prob, reference::log_prob(x, targets, columns)), kF32);
+    EXPECT_LT(
+        relative_error(loss, reference::smoothed_loss(x, targets, columns, z_loss, smoothing)),
+        kF32);
+    const auto expected = reference::finite_difference(
+        [&](const auto& v) {
+          double sum = 0.0;
+          for (const double row :
+               reference::smoothed_loss(v, targets, columns, z_loss, smoothing)) {
+            sum += 0.25 * row;
+          }
+          return sum;
+        },
+        x);
+    // A vocabulary of one has no gradient but the z-loss's.
+    if (vocabulary > 1 || z_loss > 0.0) {
+      EXPECT_LT(relative_error(logits, expected), kF32);
+    }
+  }
+}
+
+/// torch 2.15, f64: logits.requires_grad_(); lse = logits.logsumexp(1); loss =
+/// cross_entropy(logits, targets, label_smoothing=0.1, reduction="none") + 1e-2 * lse**2.
+TEST(CrossEntropy, AgreesWithTorch) {
+  std::vector<float> logits{0.026F, -0.208F, -0.116F, 2.335F, 0.605F,
+                            4.886F, -1.803F, -0.525F, 2.262F, -0.798F};
+  const std::vector<double> expected_loss{0.619268369085, 0.733082465031};
+  const std::vector<double> expected_gradient{
+      0.0526525441865, 0.0374944492969,  0.043034891674,   -0.188798984336, 0.109630540631,
+      0.0963323021878, -0.0187351473366, -0.0154598700103, 0.0536965247253, -0.0165445398099};
+  std::vector<double> log_prob(2);
+  std::vector<double> loss(2);
+  cross_entropy_forward_backward(view(logits, {2, 5}), std::vector<std::int32_t>{3, 0},
+                                 {.z_loss = 1e-2, .label_smoothing = 0.1}, log_prob, loss);
+  EXPECT_LT(relative_error(loss, expected_loss), kF32);
+  EXPECT_LT(relative_error(logits, expected_gradient), kF32);
+}
+
 TEST(CrossEntropy, LargeLogitsDoNotOverflow) {
   std::vector<float> logits{1e30F, -1e30F, 0.0F, 1000.0F, 999.0F, -1000.0F};
   const std::vector<std::int32_t> targets{0, 1};
   std::vector<double> log_prob(2);
-  cross_entropy_forward_backward(view(logits, {2, 3}), targets, 1.0F, log_prob);
+  cross_entropy_forward_backward(view(logits, {2, 3}), targets, {}, log_prob, {});
   EXPECT_EQ(log_prob[0], 0.0);
   EXPECT_NEAR(log_prob[1], -1.0 - std::log1p(std::exp(-1.0)), 1e-6);
   for (const float value : logits) EXPECT_TRUE(std::isfinite(value));

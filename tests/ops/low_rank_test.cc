@@ -113,7 +113,7 @@ TEST(Dropout, KeepsTheStatedShareAndScalesIt) {
 
 TEST(Dropout, AMaskIsAFunctionOfItsKeyAndTheElement) {
   const std::vector<float> x = to_f32(normal_numbers(60 * 701, 1));
-  const auto masked = [&](const DropoutKey& key) {
+  const auto masked = [&](const RandomKey& key) {
     std::vector<float> out(x.size());
     dropout(view(x, {60, 701}), key, 0.3, view(out, {60, 701}));
     return out;

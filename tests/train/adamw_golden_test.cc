@@ -33,7 +33,7 @@ Steps train(model::Decoder& decoder, const Json& file, const Json& run) {
     const model::Batch batch = model::golden_batch(run.at("batches")[step]);
     const auto targets = static_cast<double>(decoder.forward(batch).targets);
     decoder.zero_gradients();
-    const auto sum = decoder.forward_backward(batch, static_cast<float>(1.0 / targets));
+    const auto sum = decoder.forward_backward(batch, {.scale = static_cast<float>(1.0 / targets)});
     steps.losses.push_back(sum.loss / targets);
     steps.norms.push_back(optimizer.gradient_norm(std::as_const(decoder).parameters()));
     optimizer.update(decoder.parameters(), static_cast<std::int64_t>(step) + 1,

@@ -84,6 +84,24 @@ TEST_F(TrainerTest, PackedTrainsLikeUnpacked) {
   EXPECT_NEAR(losses[0], losses[1], 1e-6);
 }
 
+TEST_F(TrainerTest, WhatIsOptimisedFollowsTheOptions) {
+  std::vector<TrainResult> results;
+  for (double TrainOptions::*addition :
+       {static_cast<double TrainOptions::*>(nullptr), &TrainOptions::z_loss,
+        &TrainOptions::label_smoothing, &TrainOptions::neftune_alpha}) {
+    model::Decoder decoder = micro::decoder();
+    TrainInput input = micro::input(decoder, root_ / std::to_string(results.size()));
+    input.options.max_steps = 4;
+    if (addition != nullptr) input.options.*addition = 0.5;
+    results.push_back(train(input));
+  }
+  for (std::size_t i = 1; i < results.size(); ++i) {
+    EXPECT_NE(results[i].loss, results[0].loss) << i;
+    // The curve shows the plain loss; only noise on the embeddings changes the first step's.
+    EXPECT_EQ(results[i].first_loss == results[0].first_loss, i < 3) << i;
+  }
+}
+
 TEST_F(TrainerTest, MetricsHoldWhatTheStepDid) {
   model::Decoder decoder = micro::decoder();
   TrainInput input = micro::input(decoder, root_);
@@ -174,7 +192,7 @@ TEST(OptimizerTest, ClipsTheWholeGradientAndSparesTheNorms) {
   const auto examples = micro::examples(10, 1);
   const Packing packing = pack(examples, 32, 32, 1);
   const Row* const rows[] = {&packing.rows[0]};
-  decoder.forward_backward(make_batch(examples, rows, 32), 1.0f);
+  decoder.forward_backward(make_batch(examples, rows, 32), {.scale = 1.0f});
   // eps next to nothing: the update does not depend on the gradient's scale, only the decay
   // differs.
   Optimizer plain(decoder.parameters(), {.eps = 1e-16});
