@@ -12,12 +12,10 @@
 #include <vector>
 
 #include "base/json.h"
+#include "text/byte_range.h"
 #include "text/jinja_interpreter.h"
 
 namespace nativo::text {
-
-/// Bytes [begin, end) of a text.
-using ByteRange = std::pair<std::size_t, std::size_t>;
 
 /// What a template sees, as transformers' apply_chat_template passes it.
 struct ChatInput {

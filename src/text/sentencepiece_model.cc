@@ -295,4 +295,8 @@ std::vector<PieceType> check_sentencepiece_model(std::string_view bytes, std::st
   return types;
 }
 
+void check_charsmap(std::string_view blob, std::string_view name) {
+  check_charsmap(blob, Checker(name));
+}
+
 }  // namespace nativo::text

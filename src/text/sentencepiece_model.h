@@ -32,4 +32,8 @@ inline constexpr std::size_t kMaxModelBytes = std::size_t{64} << 20;
 [[nodiscard]] std::vector<PieceType> check_sentencepiece_model(std::string_view bytes,
                                                                std::string_view name);
 
+/// Checks a precompiled character map (see text/charsmap.h): no walk through its trie leaves its
+/// bytes. Linear in the bytes; "" is none, and fine. Throws Error(kData) that names `name`.
+void check_charsmap(std::string_view blob, std::string_view name);
+
 }  // namespace nativo::text

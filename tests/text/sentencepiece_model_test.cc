@@ -97,7 +97,7 @@ TEST(SentencepieceModel, CountsThatCannotBe) {
 
 TEST(SentencepieceModel, BytesThatAreNotItsOwn) {
   const std::string good = kUnknown + piece("a") + kTrainer;
-  EXPECT_THAT(refusal("{\"model\": \"json\"}"), HasSubstr("not a usable"));
+  EXPECT_THAT(refusal("model: not a model"), HasSubstr("not a usable"));
   EXPECT_THAT(refusal(good + "trailing"), HasSubstr("not a usable"));
   EXPECT_THAT(refusal(good + std::string(1, '\0')), HasSubstr("not a usable"));
   EXPECT_THAT(refusal(varint(1 << 3 | 2) + varint(~std::uint64_t{0}) + good),
