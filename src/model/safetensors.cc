@@ -1,6 +1,7 @@
 #include "model/safetensors.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -101,8 +102,52 @@ std::span<const std::byte> SafetensorsFile::bytes(const TensorEntry& entry) cons
 }
 
 void SafetensorsFile::read(const TensorEntry& entry, std::span<float> values) const {
+  if (!is_floating_point(entry.type)) {
+    throw Error(ExitCode::kData,
+                fmt::format("{}: \"{}\" holds {}, which are no weights without what quantised them",
+                            printable(path().string()), printable(entry.name),
+                            safetensors_name(entry.type)),
+                "give weights in F32, F16 or BF16");
+  }
   decode_values(entry.type, bytes(entry), values);
 }
+
+namespace {
+
+std::int64_t elements_of(const std::vector<std::int64_t>& shape) {
+  std::int64_t elements = 1;
+  for (const std::int64_t size : shape) elements *= size;
+  return elements;
+}
+
+// The place of a type in a file; that of the format's library, which puts wide ones first.
+int rank_of(StorageType type) {
+  switch (type) {
+    case StorageType::kF32:
+      return 0;
+    case StorageType::kBf16:
+      return 1;
+    case StorageType::kF16:
+      return 2;
+    case StorageType::kI8:
+      return 3;
+    case StorageType::kU8:
+      break;
+  }
+  return 4;
+}
+
+StorageType type_of(const TensorToWrite& tensor, StorageType otherwise) {
+  return tensor.stored ? tensor.stored->type : otherwise;
+}
+
+bool is_whole(const TensorToWrite& tensor) {
+  const auto elements = static_cast<std::size_t>(elements_of(tensor.shape));
+  if (tensor.stored) return tensor.stored->bytes.size() == elements * bytes_of(tensor.stored->type);
+  return tensor.make || tensor.values.size() == elements;
+}
+
+}  // namespace
 
 std::string write_safetensors(const std::filesystem::path& path,
                               std::span<const TensorToWrite> tensors, StorageType type,
@@ -110,8 +155,11 @@ std::string write_safetensors(const std::filesystem::path& path,
                               io::Disk& disk) {
   std::vector<const TensorToWrite*> sorted;
   for (const TensorToWrite& tensor : tensors) sorted.push_back(&tensor);
-  std::sort(sorted.begin(), sorted.end(),
-            [](const TensorToWrite* a, const TensorToWrite* b) { return a->name < b->name; });
+  std::sort(sorted.begin(), sorted.end(), [&](const TensorToWrite* a, const TensorToWrite* b) {
+    const int a_rank = rank_of(type_of(*a, type));
+    const int b_rank = rank_of(type_of(*b, type));
+    return a_rank != b_rank ? a_rank < b_rank : a->name < b->name;
+  });
 
   Json json = Json::object();
   if (!metadata.empty()) {
@@ -119,13 +167,12 @@ std::string write_safetensors(const std::filesystem::path& path,
   }
   std::uint64_t offset = 0;
   for (const TensorToWrite* tensor : sorted) {
-    std::int64_t elements = 1;
-    for (const std::int64_t size : tensor->shape) elements *= size;
-    NATIVO_CHECK(tensor->make || static_cast<std::size_t>(elements) == tensor->values.size(),
-                 "a tensor has as many values as its shape says");
+    NATIVO_CHECK(is_whole(*tensor), "a tensor has as many values as its shape says");
     NATIVO_CHECK(!json.contains(tensor->name), "tensor names are unique");
-    const std::uint64_t end = offset + static_cast<std::uint64_t>(elements) * bytes_of(type);
-    json[tensor->name] = {{"dtype", safetensors_name(type)},
+    const StorageType stored_as = type_of(*tensor, type);
+    const std::uint64_t end =
+        offset + static_cast<std::uint64_t>(elements_of(tensor->shape)) * bytes_of(stored_as);
+    json[tensor->name] = {{"dtype", safetensors_name(stored_as)},
                           {"shape", tensor->shape},
                           {"data_offsets", {offset, end}}};
     offset = end;
@@ -149,11 +196,17 @@ std::string write_safetensors(const std::filesystem::path& path,
   std::vector<char> buffer;
   std::vector<float> made;
   for (const TensorToWrite* tensor : sorted) {
+    if (tensor->stored) {
+      const auto bytes = tensor->stored->bytes;
+      for (std::size_t at = 0; at < bytes.size(); at += kChunk) {
+        const auto part = bytes.subspan(at, std::min(kChunk, bytes.size() - at));
+        write({reinterpret_cast<const char*>(part.data()), part.size()});
+      }
+      continue;
+    }
     std::span<const float> all = tensor->values;
     if (tensor->make) {
-      std::int64_t elements = 1;
-      for (const std::int64_t size : tensor->shape) elements *= size;
-      made.resize(static_cast<std::size_t>(elements));
+      made.resize(static_cast<std::size_t>(elements_of(tensor->shape)));
       tensor->make(made);
       all = made;
     }

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,7 +40,8 @@ class SafetensorsFile {
   /// The tensor's bytes as they lie in the file. `entry` is one of this file's.
   [[nodiscard]] std::span<const std::byte> bytes(const TensorEntry& entry) const;
 
-  /// Reads the tensor as f32 into `values` (entry.elements of them).
+  /// Reads the tensor as f32 into `values` (entry.elements of them). Throws Error(kData) when it is
+  /// not of a floating-point type.
   void read(const TensorEntry& entry, std::span<float> values) const;
 
  private:
@@ -47,18 +49,26 @@ class SafetensorsFile {
   std::unique_ptr<State> state_;
 };
 
-/// A tensor to be written, row-major f32: its values, or, when there are none, what makes them once
-/// they are needed (all elements of the shape), so that only one such tensor exists at a time.
+/// Numbers that are stored as they lie in memory.
+struct StoredValues {
+  StorageType type = StorageType::kF32;
+  std::span<const std::byte> bytes;
+};
+
+/// A tensor to be written, row-major: its values in f32; or, when there are none, what makes them
+/// once they are needed (all elements of the shape), so that only one such tensor exists at a time;
+/// or what is stored as it is.
 struct TensorToWrite {
   std::string name;
   std::vector<std::int64_t> shape;
   std::span<const float> values;
   std::function<void(std::span<float>)> make = {};
+  std::optional<StoredValues> stored = {};
 };
 
-/// Writes `tensors` (sorted by name, stored as `type`) and `metadata` to `path`, atomically;
-/// returns the SHA-256 of the file. Equal input gives equal bytes, those of the format's own
-/// library. Throws Error(kIo | kTryAgain).
+/// Writes `tensors` (those not `stored` as `type`) and `metadata` to `path`, atomically; returns
+/// the SHA-256 of the file. They lie in it by type, the widest first, then by name. Equal input
+/// gives equal bytes, those of the format's own library. Throws Error(kIo | kTryAgain).
 std::string write_safetensors(
     const std::filesystem::path& path, std::span<const TensorToWrite> tensors, StorageType type,
     const std::vector<std::pair<std::string, std::string>>& metadata = {{"format", "pt"}},

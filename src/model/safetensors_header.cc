@@ -83,7 +83,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
       header_.metadata.emplace_back(inner_key_, text);
     } else if (level_ == Level::kTensor && inner_key_ == "dtype") {
       const auto type = storage_type_from_safetensors(text);
-      if (!type) fail("dtype " + in_quotes(text) + " is none of F32, F16, BF16");
+      if (!type) fail("dtype " + in_quotes(text) + " is none of F32, F16, BF16, I8, U8");
       entry_.type = *type;
     } else {
       fail("a string where none belongs");

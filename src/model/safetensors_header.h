@@ -39,9 +39,9 @@ struct SafetensorsHeader {
                                                       std::string_view where);
 
 /// Parses and checks the JSON that follows the length. Throws Error(kData) naming `where` and the
-/// tensor when: the JSON is not of the format's form; a key appears twice; a type is not F32, F16
-/// or BF16; a shape's product overflows; offsets leave the file, overlap or leave a hole; or a size
-/// is not shape times type.
+/// tensor when: the JSON is not of the format's form; a key appears twice; a type is not F32, F16,
+/// BF16, I8 or U8; a shape's product overflows; offsets leave the file, overlap or leave a hole; or
+/// a size is not shape times type.
 [[nodiscard]] SafetensorsHeader parse_safetensors_header(std::string_view json,
                                                          std::uint64_t file_size,
                                                          std::string_view where);

@@ -17,38 +17,43 @@ void for_each_value(std::size_t count, const Body& body) {
   for (std::size_t i = 0; i < count; ++i) body(i);
 }
 
-}  // namespace
+struct Facts {
+  std::size_t bytes;
+  std::string_view safetensors;
+  std::string_view torch;
+};
 
-std::size_t bytes_of(StorageType type) { return type == StorageType::kF32 ? 4 : 2; }
-
-std::string_view safetensors_name(StorageType type) {
+Facts facts_of(StorageType type) {
   switch (type) {
     case StorageType::kF32:
-      return "F32";
+      return {4, "F32", "float32"};
     case StorageType::kF16:
-      return "F16";
+      return {2, "F16", "float16"};
     case StorageType::kBf16:
+      return {2, "BF16", "bfloat16"};
+    case StorageType::kI8:
+      return {1, "I8", "int8"};
+    case StorageType::kU8:
       break;
   }
-  return "BF16";
+  return {1, "U8", "uint8"};
 }
 
-std::string_view torch_name(StorageType type) {
-  switch (type) {
-    case StorageType::kF32:
-      return "float32";
-    case StorageType::kF16:
-      return "float16";
-    case StorageType::kBf16:
-      break;
-  }
-  return "bfloat16";
+}  // namespace
+
+std::size_t bytes_of(StorageType type) { return facts_of(type).bytes; }
+std::string_view safetensors_name(StorageType type) { return facts_of(type).safetensors; }
+std::string_view torch_name(StorageType type) { return facts_of(type).torch; }
+
+bool is_floating_point(StorageType type) {
+  return type != StorageType::kI8 && type != StorageType::kU8;
 }
 
 std::optional<StorageType> storage_type_from_safetensors(std::string_view name) {
-  if (name == "F32") return StorageType::kF32;
-  if (name == "F16") return StorageType::kF16;
-  if (name == "BF16") return StorageType::kBf16;
+  for (const StorageType type : {StorageType::kF32, StorageType::kF16, StorageType::kBf16,
+                                 StorageType::kI8, StorageType::kU8}) {
+    if (name == safetensors_name(type)) return type;
+  }
   return std::nullopt;
 }
 
@@ -60,6 +65,7 @@ std::optional<StorageType> storage_type_from_option(std::string_view name) {
 }
 
 void decode_values(StorageType type, std::span<const std::byte> bytes, std::span<float> values) {
+  NATIVO_CHECK(is_floating_point(type), "a type of weights");
   NATIVO_CHECK(bytes.size() == values.size() * bytes_of(type), "sizes differ");
   if (values.empty()) return;
   if (type == StorageType::kF32) {
@@ -74,6 +80,7 @@ void decode_values(StorageType type, std::span<const std::byte> bytes, std::span
 }
 
 void encode_values(StorageType type, std::span<const float> values, std::span<std::byte> bytes) {
+  NATIVO_CHECK(is_floating_point(type), "a type of weights");
   NATIVO_CHECK(bytes.size() == values.size() * bytes_of(type), "sizes differ");
   if (values.empty()) return;
   if (type == StorageType::kF32) {

@@ -116,33 +116,40 @@ void verify(const fs::path& folder) {
   }
 }
 
-void read_tensor(const model::SafetensorsFile& file, const std::string& name,
-                 const std::vector<std::int64_t>& shape, std::span<float> values) {
+const model::TensorEntry& find_tensor(const model::SafetensorsFile& file, const std::string& name,
+                                      const std::vector<std::int64_t>& shape) {
   const model::TensorEntry* entry = file.find(name);
   if (entry == nullptr || entry->shape != shape) {
     bad(file.path(),
         fmt::format("tensor \"{}\" of shape {} is not in it", name, model::shape_text(shape)));
   }
-  file.read(*entry, values);
+  return *entry;
 }
 
 void read_tensors(const fs::path& folder, model::Decoder& decoder, Optimizer& optimizer) {
   const model::SafetensorsFile weights(folder / weights_file(decoder));
   for (model::Parameter& parameter : decoder.trainable()) {
-    read_tensor(weights, parameter.name, parameter.shape, parameter.value);
+    weights.read(find_tensor(weights, parameter.name, parameter.shape), parameter.value);
   }
   const model::SafetensorsFile state(folder / kOptimizer);
-  for (Moments& moments : optimizer.moments()) {
-    read_tensor(state, "first." + moments.name, moments.shape, moments.first);
-    read_tensor(state, "second." + moments.name, moments.shape, moments.second);
+  for (const StateTensor& tensor : optimizer.state()) {
+    const model::TensorEntry& entry = find_tensor(state, tensor.name, tensor.shape);
+    if (entry.type != tensor.type) {
+      bad(state.path(),
+          fmt::format("tensor \"{}\" is {}, not {}", tensor.name,
+                      model::safetensors_name(entry.type), model::safetensors_name(tensor.type)));
+    }
+    std::ranges::copy(state.bytes(entry), tensor.bytes.begin());
   }
 }
 
 std::string write_optimizer(const fs::path& path, const Optimizer& optimizer, io::Disk& disk) {
   std::vector<model::TensorToWrite> tensors;
-  for (const Moments& moments : optimizer.moments()) {
-    tensors.push_back({"first." + moments.name, moments.shape, moments.first});
-    tensors.push_back({"second." + moments.name, moments.shape, moments.second});
+  for (const StateTensor& tensor : optimizer.state()) {
+    tensors.push_back({.name = tensor.name,
+                       .shape = tensor.shape,
+                       .values = {},
+                       .stored = model::StoredValues{tensor.type, tensor.bytes}});
   }
   return model::write_safetensors(path, tensors, model::StorageType::kF32, {}, disk);
 }

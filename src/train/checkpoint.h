@@ -6,7 +6,7 @@
 //   or, adapter_config.json, adapter_model.safetensors   of LoRA, an adapter (peft_adapter.h)
 //   without
 //                           its base, which the key names
-//   optimizer.safetensors   "first.NAME" and "second.NAME", f32: AdamW's moments
+//   optimizer.safetensors   AdamW's moments in the type they are held in; see StateTensor
 //   state.json              TrainState
 //   manifest.json           {"version": 1, "files": {NAME: {"bytes": N, "sha256": HEX}}}: all of
 //   the

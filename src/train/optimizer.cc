@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <new>
+#include <utility>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -12,23 +13,89 @@
 
 namespace nativo::train {
 
+namespace {
+
+using model::StorageType;
+
+double bytes_per_element(StateType type) {
+  switch (type) {
+    case StateType::kF32:
+      return 8.0;
+    case StateType::kBf16:
+      return 4.0;
+    case StateType::kInt8:
+      break;
+  }
+  return 2.0 + 8.0 / static_cast<double>(ops::kMomentBlock);
+}
+
+}  // namespace
+
+StateType state_type_from_option(const std::string& option) {
+  if (option == "f32") return StateType::kF32;
+  if (option == "bf16") return StateType::kBf16;
+  if (option == "int8") return StateType::kInt8;
+  throw Error(
+      ExitCode::kConfig,
+      fmt::format("train.optimizer_state: \"{}\" is none of f32, bf16, int8", printable(option)));
+}
+
 Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings)
     : settings_(settings) {
   try {
-    for (const model::Parameter& parameter : parameters) {
-      moments_.push_back({parameter.name, parameter.shape,
-                          std::vector<float>(parameter.value.size(), 0.0F),
-                          std::vector<float>(parameter.value.size(), 0.0F)});
-    }
+    for (const model::Parameter& parameter : parameters) add(parameter);
   } catch (const std::bad_alloc&) {
     double bytes = 0.0;
     for (const model::Parameter& parameter : parameters) {
-      bytes += 8.0 * static_cast<double>(parameter.value.size());
+      bytes += bytes_per_element(settings.state) * static_cast<double>(parameter.value.size());
     }
     throw Error(ExitCode::kTryAgain,
                 fmt::format("not enough memory for the optimizer's {}", human_bytes(bytes)),
-                "use a machine with more memory or a smaller model");
+                settings.state == StateType::kInt8
+                    ? "use a machine with more memory or a smaller model"
+                    : "set train.optimizer_state = \"int8\", or use a machine with more memory");
   }
+}
+
+void Optimizer::add(const model::Parameter& parameter) {
+  const std::size_t count = parameter.value.size();
+  const std::string& name = parameter.name;
+  switch (settings_.state) {
+    case StateType::kF32: {
+      F32Moments made{std::vector<float>(count), std::vector<float>(count)};
+      expose("first." + name, parameter.shape, StorageType::kF32, made.first);
+      expose("second." + name, parameter.shape, StorageType::kF32, made.second);
+      moments_.emplace_back(std::move(made));
+      break;
+    }
+    case StateType::kBf16: {
+      Bf16Moments made{std::vector<std::uint16_t>(count), std::vector<std::uint16_t>(count)};
+      expose("first." + name, parameter.shape, StorageType::kBf16, made.first);
+      expose("second." + name, parameter.shape, StorageType::kBf16, made.second);
+      moments_.emplace_back(std::move(made));
+      break;
+    }
+    case StateType::kInt8: {
+      const std::int64_t blocks = ops::moment_blocks(static_cast<std::int64_t>(count));
+      const auto scales = static_cast<std::size_t>(blocks);
+      Int8Moments made{std::vector<std::int8_t>(count), std::vector<float>(scales),
+                       std::vector<std::uint8_t>(count), std::vector<float>(scales)};
+      expose("first." + name, parameter.shape, StorageType::kI8, made.first);
+      expose("first_scale." + name, {blocks}, StorageType::kF32, made.first_scale);
+      expose("second." + name, parameter.shape, StorageType::kU8, made.second);
+      expose("second_scale." + name, {blocks}, StorageType::kF32, made.second_scale);
+      moments_.emplace_back(std::move(made));
+      break;
+    }
+  }
+}
+
+// The bytes stay where they are when the vector that holds them moves.
+template <class T>
+void Optimizer::expose(std::string name, std::vector<std::int64_t> shape, StorageType type,
+                       std::vector<T>& values) {
+  state_.push_back(
+      {std::move(name), std::move(shape), type, std::as_writable_bytes(std::span(values))});
 }
 
 double Optimizer::gradient_norm(std::span<const model::Parameter> parameters) const {
@@ -53,7 +120,18 @@ void Optimizer::update(std::span<model::Parameter> parameters, std::int64_t step
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     model::Parameter& parameter = parameters[i];
     options.weight_decay = parameter.decays ? static_cast<float>(settings_.weight_decay) : 0.0F;
-    ops::adamw(options, parameter.value, parameter.gradient, moments_[i].first, moments_[i].second);
+    const ops::RoundingNoise noise{settings_.seed, static_cast<std::uint32_t>(i)};
+    const auto value = parameter.value;
+    const auto gradient = parameter.gradient;
+    if (auto* f32 = std::get_if<F32Moments>(&moments_[i])) {
+      ops::adamw(options, value, gradient, f32->first, f32->second);
+    } else if (auto* bf16 = std::get_if<Bf16Moments>(&moments_[i])) {
+      ops::adamw(options, noise, value, gradient, bf16->first, bf16->second);
+    } else {
+      auto& int8 = std::get<Int8Moments>(moments_[i]);
+      ops::adamw(options, noise, value, gradient,
+                 {int8.first, int8.first_scale, int8.second, int8.second_scale});
+    }
   }
 }
 

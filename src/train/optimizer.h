@@ -1,15 +1,23 @@
 // AdamW over what is trained of a decoder, and its moments. The arithmetic is ops/adamw.h.
-// Rule: the state is the moments alone; bias correction comes from the step's number.
+// Rule: the state is the moments alone; bias correction and rounding come from the step's number.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "model/decoder.h"
+#include "model/storage_type.h"
 
 namespace nativo::train {
+
+/// What the moments are held in between two updates; see ops/adamw.h.
+enum class StateType { kF32, kBf16, kInt8 };
+
+/// train.optimizer_state: "f32", "bf16" or "int8". Throws Error(kConfig) for any other text.
+[[nodiscard]] StateType state_type_from_option(const std::string& option);
 
 /// Decoupled weight decay (Loshchilov & Hutter, arXiv:1711.05101), with g the clipped gradient:
 ///   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
@@ -20,20 +28,24 @@ struct AdamWSettings {
   double eps = 1e-8;
   double weight_decay = 0.0;  ///< for parameters with `decays`
   double clip_norm = 0.0;     ///< gradients are scaled down to this global norm; 0 = never
+  StateType state = StateType::kF32;
+  std::uint64_t seed = 0;  ///< of the rounding of bf16 and int8
 };
 
-/// Moments of one parameter, of its shape, f32.
-struct Moments {
+/// One tensor of the state, row-major, as it is held and stored.
+struct StateTensor {
+  /// "first.NAME" and "second.NAME" for m and v of the parameter NAME; with int8 also
+  /// "first_scale.NAME" and "second_scale.NAME".
   std::string name;
-  std::vector<std::int64_t> shape;
-  std::vector<float> first;   ///< m
-  std::vector<float> second;  ///< v
+  std::vector<std::int64_t> shape;  ///< the parameter's; [blocks] of scales
+  model::StorageType type = model::StorageType::kF32;
+  std::span<std::byte> bytes;
 };
 
 class Optimizer {
  public:
-  /// Allocates the moments, zeroed: 8 bytes a parameter. Throws Error(kTryAgain) when memory does
-  /// not suffice.
+  /// Allocates the moments, zeroed: 8 bytes a parameter in f32, 4 in bf16, 2.0625 in int8. Throws
+  /// Error(kTryAgain) when memory does not suffice.
   Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings);
 
   /// The norm of all gradients together, before clipping.
@@ -44,12 +56,34 @@ class Optimizer {
   void update(std::span<model::Parameter> parameters, std::int64_t step, double lr,
               double gradient_norm);
 
-  [[nodiscard]] std::span<Moments> moments() { return moments_; }
-  [[nodiscard]] std::span<const Moments> moments() const { return moments_; }
+  /// The whole state, tensor by tensor. The bytes stay where they are for the optimizer's life.
+  [[nodiscard]] std::span<const StateTensor> state() const { return state_; }
 
  private:
+  struct F32Moments {
+    std::vector<float> first;
+    std::vector<float> second;
+  };
+  struct Bf16Moments {
+    std::vector<std::uint16_t> first;
+    std::vector<std::uint16_t> second;
+  };
+  struct Int8Moments {
+    std::vector<std::int8_t> first;
+    std::vector<float> first_scale;
+    std::vector<std::uint8_t> second;
+    std::vector<float> second_scale;
+  };
+  using Moments = std::variant<F32Moments, Bf16Moments, Int8Moments>;
+
+  void add(const model::Parameter& parameter);
+  template <class T>
+  void expose(std::string name, std::vector<std::int64_t> shape, model::StorageType type,
+              std::vector<T>& values);
+
   AdamWSettings settings_;
-  std::vector<Moments> moments_;
+  std::vector<Moments> moments_;  ///< of the constructor's parameters
+  std::vector<StateTensor> state_;
 };
 
 }  // namespace nativo::train

@@ -75,6 +75,12 @@ void TrainOptions::visit(config::Visitor& visitor) {
                  .min = 0,
                  .max = 1e6},
                 neftune_alpha);
+  visitor.value(
+      {.name = "optimizer_state",
+       .help = "what AdamW's two moments are held in: f32 takes 8 bytes a parameter, bf16 "
+               "with stochastic rounding 4, int8 with a scale per 128 numbers 2.0625",
+       .choices = {"f32", "bf16", "int8"}},
+      optimizer_state);
   visitor.value({.name = "eval_every",
                  .help = "steps between losses on the held-out examples; 0 = first and last only",
                  .min = 0,

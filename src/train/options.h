@@ -28,6 +28,7 @@ struct TrainOptions {
   double z_loss = 0.0;
   double label_smoothing = 0.0;
   double neftune_alpha = 0.0;
+  std::string optimizer_state = "f32";
   std::int64_t seed = 1;  ///< not an option of [train]: the run's seed, set by the caller
   std::int64_t eval_every = 100;
   std::int64_t checkpoint_every = 100;

@@ -64,6 +64,38 @@ TEST_F(SafetensorsTest, WritesTheBytesOfTheFormatsOwnLibrary) {
   }
 }
 
+TEST_F(SafetensorsTest, StoresTensorsOfSeveralTypesAsTheFormatsOwnLibraryDoes) {
+  const SafetensorsFile source(kGolden / "mixed.safetensors");
+  std::vector<TensorToWrite> tensors;
+  for (const TensorEntry& entry : source.header().tensors) {
+    tensors.push_back({.name = entry.name,
+                       .shape = entry.shape,
+                       .values = {},
+                       .stored = StoredValues{entry.type, source.bytes(entry)}});
+  }
+  std::ranges::reverse(tensors);
+  ASSERT_EQ(tensors.size(), 6u);
+  write_safetensors(folder_ / "mixed.safetensors", tensors, StorageType::kF32);
+  EXPECT_TRUE(io::read_file(folder_ / "mixed.safetensors") ==
+              io::read_file(kGolden / "mixed.safetensors"));
+}
+
+TEST_F(SafetensorsTest, CodesOfEightBitsAreNotTakenForWeights) {
+  const SafetensorsFile source(kGolden / "mixed.safetensors");
+  EXPECT_EQ(source.find("b.i8")->bytes, 256u);
+  EXPECT_EQ(source.bytes(*source.find("b.i8"))[0], std::byte{0x80});
+  for (const char* name : {"b.i8", "a.u8"}) {
+    std::vector<float> values(256);
+    try {
+      source.read(*source.find(name), values);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kData);
+      EXPECT_THAT(error.what(), HasSubstr(name));
+    }
+  }
+}
+
 TEST_F(SafetensorsTest, ReadsShapesAndMetadata) {
   const SafetensorsFile file(kGolden / "bf16.safetensors");
   EXPECT_EQ(file.header().metadata.at(0), (std::pair<std::string, std::string>("format", "pt")));

@@ -150,7 +150,7 @@ TEST_F(CheckpointTest, ARunCanGoBackAndTakesTheSameWayAgain) {
   const std::string at_five = micro::checkpoint_bytes(root_, 5);
   const auto save = [&](std::int64_t step) {
     decoder.parameters()[0].value[0] += 1.0F;
-    optimizer.moments()[0].first[0] += 1.0F;
+    optimizer.state()[0].bytes[3] ^= std::byte{1};
     state.step = step;
     store.save(state, decoder, optimizer, {});
   };
