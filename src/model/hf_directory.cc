@@ -235,6 +235,23 @@ Decoder load_decoder(const fs::path& folder, const Quantization& quantization) {
 
 Digests write_decoder_files(const fs::path& folder, const Decoder& decoder,
                             const SaveOptions& options, io::Disk& disk) {
+  const bool as_they_are = !decoder.quantization().format && decoder.lora() == nullptr;
+  std::vector<TensorToWrite> tensors;
+  for (std::size_t index = 0; index < decoder.parameters().size(); ++index) {
+    const Parameter& parameter = decoder.parameters()[index];
+    TensorToWrite& tensor =
+        tensors.emplace_back(TensorToWrite{parameter.name, parameter.shape, parameter.value});
+    if (as_they_are) continue;
+    tensor.make = [&decoder, index](std::span<float> values) {
+      decoder.read_merged(index, values);
+    };
+  }
+  return write_decoder_files(folder, decoder.config(), tensors, options, disk);
+}
+
+Digests write_decoder_files(const fs::path& folder, const DecoderConfig& config,
+                            std::span<const TensorToWrite> tensors, const SaveOptions& options,
+                            io::Disk& disk) {
   Digests digests;
   const auto write_text = [&](const std::string& name, std::string_view text) {
     io::write_file_atomically(folder / name, text, disk);
@@ -245,22 +262,14 @@ Digests write_decoder_files(const fs::path& folder, const Decoder& decoder,
   std::vector<std::vector<TensorToWrite>> shards(1);
   std::uint64_t shard_bytes = 0;
   std::uint64_t total_bytes = 0;
-  const bool as_they_are = !decoder.quantization().format && decoder.lora() == nullptr;
-  for (std::size_t index = 0; index < decoder.parameters().size(); ++index) {
-    const Parameter& parameter = decoder.parameters()[index];
+  for (const TensorToWrite& tensor : tensors) {
     std::uint64_t bytes = bytes_of(options.type);
-    for (const std::int64_t size : parameter.shape) bytes *= static_cast<std::uint64_t>(size);
+    for (const std::int64_t size : tensor.shape) bytes *= static_cast<std::uint64_t>(size);
     if (!shards.back().empty() && shard_bytes + bytes > options.max_shard_bytes) {
       shards.emplace_back();
       shard_bytes = 0;
     }
-    TensorToWrite& tensor =
-        shards.back().emplace_back(TensorToWrite{parameter.name, parameter.shape, parameter.value});
-    if (!as_they_are) {
-      tensor.make = [&decoder, index](std::span<float> values) {
-        decoder.read_merged(index, values);
-      };
-    }
+    shards.back().push_back(tensor);
     shard_bytes += bytes;
     total_bytes += bytes;
   }
@@ -277,7 +286,7 @@ Digests write_decoder_files(const fs::path& folder, const Decoder& decoder,
     write_text(kIndex, dump_json_pretty({{"metadata", {{"total_size", total_bytes}}},
                                          {"weight_map", weight_map}}));
   }
-  write_text(kConfig, dump_json_pretty(config_to_json(decoder.config(), torch_name(options.type))));
+  write_text(kConfig, dump_json_pretty(config_to_json(config, torch_name(options.type))));
   for (const auto& [name, content] : options.extra_files) {
     NATIVO_CHECK(is_plain_name(name) && !digests.contains(name) && name != kDigestsFile,
                  "extra files have names of their own");

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 
 #include "io/file.h"
 #include "model/decoder.h"
+#include "model/safetensors.h"
 #include "model/storage_type.h"
 
 namespace nativo::model {
@@ -45,6 +47,11 @@ using Digests = std::map<std::string, std::string>;
 /// and returns the digests of all but the last. For callers that commit the folder themselves.
 Digests write_decoder_files(const std::filesystem::path& folder, const Decoder& decoder,
                             const SaveOptions& options, io::Disk& disk = io::posix_disk());
+
+/// The same of a model whose parameters, in the order of the forward pass, are `tensors`.
+Digests write_decoder_files(const std::filesystem::path& folder, const DecoderConfig& config,
+                            std::span<const TensorToWrite> tensors, const SaveOptions& options,
+                            io::Disk& disk = io::posix_disk());
 
 /// Writes the folder as a whole: it appears complete under its name or not at all. An older folder
 /// there is replaced if it holds a nativo.digests.json or is empty; anything else is refused with

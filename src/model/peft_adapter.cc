@@ -120,12 +120,18 @@ Digests write_adapter_files(const fs::path& folder, const Decoder& decoder, cons
   for (const Parameter& parameter : decoder.trainable()) {
     tensors.push_back({parameter.name, parameter.shape, parameter.value});
   }
+  return write_adapter_files(folder, *decoder.lora(), decoder.config(), tensors, base, disk);
+}
+
+Digests write_adapter_files(const fs::path& folder, const LoraConfig& lora,
+                            const DecoderConfig& config, std::span<const TensorToWrite> tensors,
+                            const std::string& base, io::Disk& disk) {
   Digests digests;
   digests[kAdapterWeights] = write_safetensors(folder / kAdapterWeights, tensors, StorageType::kF32,
                                                {{"format", "pt"}}, disk);
-  Json config = lora_config_to_json(*decoder.lora(), decoder.config());
-  if (!base.empty()) config["base_model_name_or_path"] = base;
-  const std::string text = dump_json_pretty(config);
+  Json json = lora_config_to_json(lora, config);
+  if (!base.empty()) json["base_model_name_or_path"] = base;
+  const std::string text = dump_json_pretty(json);
   io::write_file_atomically(folder / kAdapterConfig, text, disk);
   digests[kAdapterConfig] = sha256_hex(text);
   return digests;

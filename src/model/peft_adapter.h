@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "io/file.h"
@@ -26,6 +27,11 @@ void load_adapter(Decoder& decoder, const std::filesystem::path& folder);
 /// PEFT writes those it has trained. `base` names the model that the adapter belongs to, for people
 /// and for PEFT's automatic loading; may be empty. The decoder has adapters.
 Digests write_adapter_files(const std::filesystem::path& folder, const Decoder& decoder,
+                            const std::string& base, io::Disk& disk = io::posix_disk());
+
+/// The same of the adapters `tensors` (Decoder::trainable()) of a model of `config`.
+Digests write_adapter_files(const std::filesystem::path& folder, const LoraConfig& lora,
+                            const DecoderConfig& config, std::span<const TensorToWrite> tensors,
                             const std::string& base, io::Disk& disk = io::posix_disk());
 
 /// Writes the folder as a whole, nativo.digests.json included; an older adapter of ours there is

@@ -1,9 +1,11 @@
 #include "train/checkpoint.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -79,14 +81,23 @@ const char* weights_file(const model::Decoder& decoder) {
   return decoder.lora() != nullptr ? model::kAdapterWeights : kModel;
 }
 
-model::Digests write_weights(const fs::path& folder, const model::Decoder& decoder,
+model::Digests write_weights(const fs::path& folder, const TrainedTensors& tensors,
                              const std::map<std::string, std::string>& extra_files,
                              io::Disk& disk) {
-  if (decoder.lora() != nullptr) return model::write_adapter_files(folder, decoder, "", disk);
+  if (tensors.lora) {
+    return model::write_adapter_files(folder, *tensors.lora, tensors.config, tensors.weights, "",
+                                      disk);
+  }
   return model::write_decoder_files(
-      folder, decoder,
+      folder, tensors.config, tensors.weights,
       {.type = model::StorageType::kF32, .max_shard_bytes = UINT64_MAX, .extra_files = extra_files},
       disk);
+}
+
+// Of a thread that writes while others compute: these come first.
+void lower_priority() {
+  const int niceness = ::getpriority(PRIO_PROCESS, 0);  // on Linux, the calling thread's
+  static_cast<void>(::setpriority(PRIO_PROCESS, 0, niceness + 10));
 }
 
 // Throws Error when a file is missing, or its size or digest differs.
@@ -141,17 +152,6 @@ void read_tensors(const fs::path& folder, model::Decoder& decoder, Optimizer& op
     }
     std::ranges::copy(state.bytes(entry), tensor.bytes.begin());
   }
-}
-
-std::string write_optimizer(const fs::path& path, const Optimizer& optimizer, io::Disk& disk) {
-  std::vector<model::TensorToWrite> tensors;
-  for (const StateTensor& tensor : optimizer.state()) {
-    tensors.push_back({.name = tensor.name,
-                       .shape = tensor.shape,
-                       .values = {},
-                       .stored = model::StoredValues{tensor.type, tensor.bytes}});
-  }
-  return model::write_safetensors(path, tensors, model::StorageType::kF32, {}, disk);
 }
 
 }  // namespace
@@ -249,6 +249,7 @@ std::optional<TrainState> CheckpointStore::load(model::Decoder& decoder, Optimiz
 
 std::optional<TrainState> CheckpointStore::load_at(model::Decoder& decoder, Optimizer& optimizer,
                                                    std::int64_t step) {
+  wait();
   if (!fs::exists(folder(step))) return std::nullopt;
   bool foreign = false;
   const auto state = read(step, foreign);
@@ -258,19 +259,60 @@ std::optional<TrainState> CheckpointStore::load_at(model::Decoder& decoder, Opti
   return state;
 }
 
-std::vector<std::int64_t> CheckpointStore::steps() const { return list_checkpoints(root_); }
+std::vector<std::int64_t> CheckpointStore::steps() {
+  wait();
+  return list_checkpoints(root_);
+}
 
 void CheckpointStore::save(const TrainState& state, const model::Decoder& decoder,
                            const Optimizer& optimizer,
                            const std::map<std::string, std::string>& extra_files) {
+  wait();
+  write(state, trained_tensors(decoder, optimizer), extra_files);
+  reached_ = state.step;
+}
+
+void CheckpointStore::save_in_background(const TrainState& state, const model::Decoder& decoder,
+                                         const Optimizer& optimizer,
+                                         const std::map<std::string, std::string>& extra_files) {
+  wait();
+  const TrainedTensors& tensors = snapshot_.take(decoder, optimizer);
+  reached_ = state.step;
+  writing_ = std::async(std::launch::async, [this, state, &tensors, extra_files] {
+    lower_priority();
+    write(state, tensors, extra_files);
+  });
+}
+
+void CheckpointStore::wait() {
+  if (writing_.valid()) writing_.get();
+}
+
+void CheckpointStore::check() {
+  if (writing_.valid() && writing_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
+    writing_.get();
+  }
+}
+
+CheckpointStore::~CheckpointStore() {
+  try {
+    wait();
+  } catch (const std::exception& error) {
+    log::warn("{}: the last checkpoint could not be written: {}", shown(root_), error.what());
+  }
+}
+
+void CheckpointStore::write(const TrainState& state, const TrainedTensors& tensors,
+                            const std::map<std::string, std::string>& extra_files) {
   const fs::path target = folder(state.step);
   fs::path temporary = target;
   temporary += kLeftover;
   try {
     disk_.remove_all(temporary);
     disk_.make_folders(temporary);
-    model::Digests digests = write_weights(temporary, decoder, extra_files, disk_);
-    digests[kOptimizer] = write_optimizer(temporary / kOptimizer, optimizer, disk_);
+    model::Digests digests = write_weights(temporary, tensors, extra_files, disk_);
+    digests[kOptimizer] = model::write_safetensors(temporary / kOptimizer, tensors.optimizer,
+                                                   model::StorageType::kF32, {}, disk_);
     const std::string text = dump_json_pretty(state_to_json(state, key_));
     io::write_file_atomically(temporary / kState, text, disk_);
     digests[kState] = sha256_hex(text);
@@ -286,19 +328,29 @@ void CheckpointStore::save(const TrainState& state, const model::Decoder& decode
     fs::remove_all(temporary, ignored);
     throw;
   }
-  reached_ = state.step;
   // Later steps are damaged ones that were passed over; the run has another future now.
   for (const std::int64_t step : list_checkpoints(root_)) {
     if (step > state.step) remove(step);
   }
-  evict();
+  evict_before(state.step);
+}
+
+void CheckpointStore::protect(std::optional<std::int64_t> step) {
+  const std::lock_guard lock(mutex_);
+  protected_ = step;
 }
 
 void CheckpointStore::evict() {
-  std::vector<std::int64_t> old = steps();
+  wait();
+  evict_before(reached_);
+}
+
+void CheckpointStore::evict_before(std::int64_t newest) {
+  std::vector<std::int64_t> old = list_checkpoints(root_);
   // Later ones are damaged, or of a future that was given up: they must not count as kept.
-  std::erase_if(old, [&](std::int64_t step) { return step > reached_; });
+  std::erase_if(old, [&](std::int64_t step) { return step > newest; });
   for (std::size_t i = 0; i + static_cast<std::size_t>(keep_) < old.size(); ++i) {
+    const std::lock_guard lock(mutex_);
     if (old[i] != protected_) remove(old[i]);
   }
 }

@@ -15,7 +15,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <future>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +25,7 @@
 #include "io/file.h"
 #include "model/decoder.h"
 #include "train/optimizer.h"
+#include "train/snapshot.h"
 
 namespace nativo::train {
 
@@ -45,6 +48,10 @@ class CheckpointStore {
   /// left behind.
   CheckpointStore(std::filesystem::path train_dir, std::string key, std::int64_t keep,
                   io::Disk& disk);
+  /// Waits for a save under way; a failure that nobody has asked for is said.
+  ~CheckpointStore();
+  CheckpointStore(const CheckpointStore&) = delete;
+  CheckpointStore& operator=(const CheckpointStore&) = delete;
 
   /// Loads the newest whole checkpoint into `decoder` and `optimizer`; nothing when there is none.
   /// Damaged ones are passed over with a warning. Checkpoints of another key are moved with the
@@ -58,11 +65,11 @@ class CheckpointStore {
                                     std::int64_t step);
 
   /// Steps of the checkpoints that are there, ascending; whether they are whole is not checked.
-  [[nodiscard]] std::vector<std::int64_t> steps() const;
+  [[nodiscard]] std::vector<std::int64_t> steps();
 
   /// From now on `step` is kept beside the newest `keep`, in place of the step protected before;
   /// nothing = none.
-  void protect(std::optional<std::int64_t> step) { protected_ = step; }
+  void protect(std::optional<std::int64_t> step);
 
   /// Of the checkpoints up to the one loaded or saved last, removes all but the newest `keep` and
   /// the protected one. save() does so, too; after load() it is for the caller to do, once it knows
@@ -75,6 +82,20 @@ class CheckpointStore {
   void save(const TrainState& state, const model::Decoder& decoder, const Optimizer& optimizer,
             const std::map<std::string, std::string>& extra_files);
 
+  /// The same, and the same bytes, but returns as soon as what is to be written has been copied
+  /// (Snapshot): another thread writes it, with a lower priority. All other functions, a further
+  /// save among them, first wait until it has been written; only protect() and check() do not. A
+  /// failure is thrown by the first of them that is called after it, or by wait().
+  void save_in_background(const TrainState& state, const model::Decoder& decoder,
+                          const Optimizer& optimizer,
+                          const std::map<std::string, std::string>& extra_files);
+
+  /// Returns when nothing is being written any more. Throws what the writing has failed with.
+  void wait();
+
+  /// Throws what a writing that is over has failed with; does not wait for one under way.
+  void check();
+
   /// The folder of the checkpoint of `step`.
   [[nodiscard]] std::filesystem::path folder(std::int64_t step) const;
 
@@ -82,15 +103,21 @@ class CheckpointStore {
   void collect_leftovers();
   void set_aside(const std::string& reason);
   [[nodiscard]] std::optional<TrainState> read(std::int64_t step, bool& foreign) const;
+  void write(const TrainState& state, const TrainedTensors& tensors,
+             const std::map<std::string, std::string>& extra_files);
+  void evict_before(std::int64_t newest);
   void remove(std::int64_t step);
 
   std::filesystem::path train_dir_;
   std::filesystem::path root_;
   std::string key_;
   std::int64_t keep_;
-  std::optional<std::int64_t> protected_;
-  std::int64_t reached_ = 0;  ///< of the checkpoint loaded or saved last
+  std::mutex mutex_;
+  std::optional<std::int64_t> protected_;  ///< under mutex_
+  std::int64_t reached_ = 0;               ///< of the checkpoint loaded or saved last
   io::Disk& disk_;
+  Snapshot snapshot_;
+  std::future<void> writing_;  ///< of save_in_background
 };
 
 /// Steps of the checkpoints in `root`, ascending; whether they are whole is not checked.

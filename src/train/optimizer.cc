@@ -29,6 +29,28 @@ double bytes_per_element(StateType type) {
   return 2.0 + 8.0 / static_cast<double>(ops::kMomentBlock);
 }
 
+// Which of the parameters decay.
+std::vector<bool> decaying(std::span<const model::Parameter> parameters,
+                           const std::vector<std::string>& no_decay) {
+  std::vector<bool> decays;
+  for (const model::Parameter& parameter : parameters) decays.push_back(parameter.decays);
+  for (const std::string& text : no_decay) {
+    bool found = false;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      if (parameters[i].name.find(text) == std::string::npos) continue;
+      decays[i] = false;
+      found = true;
+    }
+    if (!found) {
+      throw Error(ExitCode::kConfig,
+                  fmt::format("train.no_decay: \"{}\" is in the name of no trained parameter",
+                              printable(text)),
+                  parameters.empty() ? "" : fmt::format("names are like {}", parameters[0].name));
+    }
+  }
+  return decays;
+}
+
 }  // namespace
 
 StateType state_type_from_option(const std::string& option) {
@@ -41,7 +63,7 @@ StateType state_type_from_option(const std::string& option) {
 }
 
 Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings)
-    : settings_(settings) {
+    : settings_(settings), decays_(decaying(parameters, settings.no_decay)) {
   try {
     for (const model::Parameter& parameter : parameters) add(parameter);
   } catch (const std::bad_alloc&) {
@@ -119,7 +141,7 @@ void Optimizer::update(std::span<model::Parameter> parameters, std::int64_t step
   options.gradient_scale = clips ? static_cast<float>(settings_.clip_norm / gradient_norm) : 1.0F;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     model::Parameter& parameter = parameters[i];
-    options.weight_decay = parameter.decays ? static_cast<float>(settings_.weight_decay) : 0.0F;
+    options.weight_decay = decays_[i] ? static_cast<float>(settings_.weight_decay) : 0.0F;
     const ops::RoundingNoise noise{settings_.seed, static_cast<std::uint32_t>(i)};
     const auto value = parameter.value;
     const auto gradient = parameter.gradient;

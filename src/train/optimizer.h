@@ -26,8 +26,9 @@ struct AdamWSettings {
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
-  double weight_decay = 0.0;  ///< for parameters with `decays`
-  double clip_norm = 0.0;     ///< gradients are scaled down to this global norm; 0 = never
+  double weight_decay = 0.0;  ///< for parameters with `decays` whose name has none of no_decay
+  std::vector<std::string> no_decay = {};
+  double clip_norm = 0.0;  ///< gradients are scaled down to this global norm; 0 = never
   StateType state = StateType::kF32;
   std::uint64_t seed = 0;  ///< of the rounding of bf16 and int8
 };
@@ -45,7 +46,8 @@ struct StateTensor {
 class Optimizer {
  public:
   /// Allocates the moments, zeroed: 8 bytes a parameter in f32, 4 in bf16, 2.0625 in int8. Throws
-  /// Error(kTryAgain) when memory does not suffice.
+  /// Error(kTryAgain) when memory does not suffice, and Error(kConfig) for a text of no_decay that
+  /// is in no parameter's name.
   Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings);
 
   /// The norm of all gradients together, before clipping.
@@ -83,6 +85,7 @@ class Optimizer {
 
   AdamWSettings settings_;
   std::vector<Moments> moments_;  ///< of the constructor's parameters
+  std::vector<bool> decays_;      ///< of the same
   std::vector<StateTensor> state_;
 };
 

@@ -38,15 +38,30 @@ void TrainOptions::visit(config::Visitor& visitor) {
   visitor.value(
       {.name = "warmup_ratio", .help = "fraction of the steps that warm up", .min = 0, .max = 1},
       warmup_ratio);
+  visitor.value({.name = "warmup_steps",
+                 .help = "steps that warm up, in place of warmup_ratio; -1 = as that says",
+                 .min = -1,
+                 .max = 1e9},
+                warmup_steps);
   visitor.value({.name = "schedule",
-                 .help = "how the learning rate falls after the warm-up",
-                 .choices = {"cosine", "linear", "constant"}},
+                 .help = "how the learning rate falls after the warm-up; wsd: not at all before "
+                         "the last steps, then as 1 - sqrt",
+                 .choices = {"cosine", "linear", "constant", "wsd"}},
                 schedule);
+  visitor.value({.name = "decay_ratio",
+                 .help = "wsd: fraction of the steps, the last, in which the learning rate falls",
+                 .min = 0,
+                 .max = 1},
+                decay_ratio);
   visitor.value({.name = "weight_decay",
-                 .help = "decoupled decay of the matrices (norm weights never decay)",
+                 .help = "decoupled decay of the matrices (norm weights and biases never decay)",
                  .min = 0,
                  .max = 10},
                 weight_decay);
+  visitor.value({.name = "no_decay",
+                 .help = "parameters with one of these texts in their name do not decay, such as "
+                         "embed_tokens"},
+                no_decay);
   visitor.value(
       {.name = "beta1", .help = "AdamW: memory of the gradient", .min = 0, .max = 0.999999}, beta1);
   visitor.value(
@@ -93,6 +108,11 @@ void TrainOptions::visit(config::Visitor& visitor) {
                 checkpoint_every);
   visitor.value({.name = "keep", .help = "checkpoints kept, the newest", .min = 1, .max = 1e6},
                 keep);
+  visitor.value({.name = "background_checkpoints",
+                 .help = "checkpoints are written while training goes on, from a copy that takes 4 "
+                         "bytes a trained parameter plus its optimizer's state; false = training "
+                         "waits and nothing is copied"},
+                background_checkpoints);
   visitor.value({.name = "train_on",
                  .help = "which tokens are predicted: the assistant's, or all",
                  .choices = {"assistant", "all"}},

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "config/visitor.h"
 #include "model/decoder.h"
@@ -19,8 +20,11 @@ struct TrainOptions {
   double lr = 1e-5;
   double min_lr_ratio = 0.1;
   double warmup_ratio = 0.03;
+  std::int64_t warmup_steps = -1;
   std::string schedule = "cosine";
+  double decay_ratio = 0.2;
   double weight_decay = 0.1;
+  std::vector<std::string> no_decay = {};
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
@@ -33,6 +37,7 @@ struct TrainOptions {
   std::int64_t eval_every = 100;
   std::int64_t checkpoint_every = 100;
   std::int64_t keep = 2;
+  bool background_checkpoints = true;
   std::string train_on = "assistant";
 
   void visit(config::Visitor& visitor);

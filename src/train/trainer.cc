@@ -71,26 +71,6 @@ Plan make_plan(const TrainOptions& options, std::int64_t rows) {
   return plan;
 }
 
-Schedule make_schedule(const TrainOptions& options, std::int64_t steps) {
-  Schedule schedule;
-  if (options.schedule == "linear") {
-    schedule.kind = ScheduleKind::kLinear;
-  } else if (options.schedule == "constant") {
-    schedule.kind = ScheduleKind::kConstant;
-  } else if (options.schedule != "cosine") {
-    throw Error(ExitCode::kConfig,
-                fmt::format("train.schedule: \"{}\" is none of cosine, linear, constant",
-                            printable(options.schedule)));
-  }
-  schedule.peak = options.lr;
-  schedule.min_ratio = options.min_lr_ratio;
-  schedule.total_steps = steps;
-  schedule.warmup_steps = std::min(
-      steps,
-      static_cast<std::int64_t>(std::ceil(options.warmup_ratio * static_cast<double>(steps))));
-  return schedule;
-}
-
 void check_options(const TrainOptions& options, const model::DecoderConfig& config) {
   if (options.seq_len < 1 || options.micro_batch < 1 || options.epochs < 1) {
     throw Error(ExitCode::kConfig, "train: seq_len, micro_batch and epochs are at least 1");
@@ -154,6 +134,7 @@ class Run {
                     .beta2 = options_.beta2,
                     .eps = options_.eps,
                     .weight_decay = options_.weight_decay,
+                    .no_decay = options_.no_decay,
                     .clip_norm = options_.clip_norm,
                     .state = state_type_from_option(options_.optimizer_state),
                     .seed = static_cast<std::uint64_t>(options_.seed)}),
@@ -202,6 +183,7 @@ class Run {
       const std::int64_t step = state_.step + 1;
       const double lr = schedule_.learning_rate(step);
       const StepOutcome outcome = run_step(step, lr);
+      store_.check();
       state_.step = step;
       state_.tokens += outcome.tokens;
       state_.loss = outcome.loss;
@@ -214,9 +196,12 @@ class Run {
       progress.note(fmt::format("loss {:.4f} · {:.0f} tokens/s", state_.loss,
                                 static_cast<double>(state_.tokens - tokens_before) /
                                     std::max(state_.seconds - seconds_before_, 1e-9)));
-      if (is_due(options_.checkpoint_every, step, is_last)) save(metrics);
+      if (is_due(options_.checkpoint_every, step, is_last)) {
+        is_last ? save_and_wait(metrics) : save(metrics);
+      }
       if (!is_last && input_.should_stop && input_.should_stop()) {
-        if (last_saved_ != step) save(metrics);
+        if (last_saved_ != step) save_and_wait(metrics);
+        store_.wait();
         throw Error(ExitCode::kTryAgain,
                     fmt::format("training stopped after step {} of {}; its checkpoint is saved",
                                 step, plan_.steps),
@@ -297,6 +282,14 @@ class Run {
   }
 
   void save(MetricsLog& metrics) {
+    if (!options_.background_checkpoints) return save_and_wait(metrics);
+    metrics.sync();
+    store_.save_in_background(state_, input_.decoder, optimizer_, input_.extra_files);
+    last_saved_ = state_.step;
+  }
+
+  // Before an end there is nothing to go on with meanwhile.
+  void save_and_wait(MetricsLog& metrics) {
     metrics.sync();
     store_.save(state_, input_.decoder, optimizer_, input_.extra_files);
     last_saved_ = state_.step;

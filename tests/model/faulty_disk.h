@@ -1,12 +1,14 @@
 // A disk that fails: forwards to the real one until the n-th changing call, which throws; from then
 // on every call throws (a full disk), or only that one (a hiccup). Syncs are counted, not done:
-// they take most of a test's time and change nothing that a test of this process can see.
+// they take most of a test's time and change nothing that a test of this process can see. Several
+// threads may use it at once; its settings change only while none does.
 #pragma once
 
 #include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string_view>
 #include <utility>
 
@@ -50,7 +52,7 @@ class FaultyDisk final : public io::Disk {
     File(FaultyDisk& disk, std::filesystem::path path, std::unique_ptr<io::WritableFile> real)
         : disk_(disk), path_(std::move(path)), real_(std::move(real)) {}
     void write(std::string_view bytes) override {
-      if (disk_.next_fails()) real_->write(bytes.substr(0, bytes.size() / 2));  // torn
+      if (disk_.fails_next()) real_->write(bytes.substr(0, bytes.size() / 2));  // torn
       disk_.count("write", path_);
       real_->write(bytes);
     }
@@ -66,14 +68,21 @@ class FaultyDisk final : public io::Disk {
     std::unique_ptr<io::WritableFile> real_;
   };
 
+  [[nodiscard]] bool fails_next() {
+    const std::lock_guard lock(mutex_);
+    return next_fails();
+  }
   [[nodiscard]] bool next_fails() const {
     return fail_at >= 0 && (stays_broken ? calls >= fail_at : calls == fail_at);
   }
   void count(std::string_view action, const std::filesystem::path& path) {
+    const std::lock_guard lock(mutex_);
     const bool fails = next_fails();
     ++calls;
     if (fails) throw errno_error(error_number, action, path.native());
   }
+
+  std::mutex mutex_;
 };
 
 /// One that never fails.

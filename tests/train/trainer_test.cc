@@ -242,5 +242,31 @@ TEST(OptimizerTest, ClipsTheWholeGradientAndSparesTheNorms) {
   }
 }
 
+TEST(OptimizerTest, NamedParametersDoNotDecay) {
+  model::Decoder decoder = micro::decoder();
+  decoder.enable_gradients();  // of 0: the decay is all that moves
+  const model::Decoder before = micro::decoder();
+  Optimizer optimizer(std::as_const(decoder).parameters(),
+                      {.weight_decay = 0.5, .no_decay = {"embed_tokens", "layers.1.mlp"}});
+  optimizer.update(decoder.parameters(), 1, 1e-1, 0.0);
+  int still = 0;
+  for (std::size_t p = 0; p < decoder.parameters().size(); ++p) {
+    const model::Parameter& now = decoder.parameters()[p];
+    const bool moved = now.value[0] != before.parameters()[p].value[0];
+    const bool named = now.name.find("embed_tokens") != std::string::npos ||
+                       now.name.find("layers.1.mlp") != std::string::npos;
+    EXPECT_EQ(moved, now.decays && !named) << now.name;
+    still += named ? 1 : 0;
+  }
+  EXPECT_EQ(still, 4);
+  try {
+    Optimizer(std::as_const(decoder).parameters(), {.no_decay = {"embed_tokns"}});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kConfig);
+    EXPECT_THAT(error.what(), HasSubstr("embed_tokns"));
+  }
+}
+
 }  // namespace
 }  // namespace nativo::train

@@ -1,0 +1,86 @@
+#include "train/snapshot.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/strings.h"
+
+namespace nativo::train {
+namespace {
+
+constexpr std::size_t kTile = std::size_t{1} << 20;  // bytes copied at once
+
+std::size_t bytes_of(const TrainedTensors& tensors) {
+  std::size_t bytes = 0;
+  for (const auto* list : {&tensors.weights, &tensors.optimizer}) {
+    for (const model::TensorToWrite& tensor : *list) bytes += tensor.stored->bytes.size();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+TrainedTensors trained_tensors(const model::Decoder& decoder, const Optimizer& optimizer) {
+  TrainedTensors tensors;
+  tensors.config = decoder.config();
+  if (decoder.lora() != nullptr) tensors.lora = *decoder.lora();
+  const auto add = [](std::vector<model::TensorToWrite>& to, const std::string& name,
+                      const std::vector<std::int64_t>& shape, model::StorageType type,
+                      std::span<const std::byte> bytes) {
+    to.push_back(
+        {.name = name, .shape = shape, .values = {}, .stored = model::StoredValues{type, bytes}});
+  };
+  for (const model::Parameter& parameter : decoder.trainable()) {
+    add(tensors.weights, parameter.name, parameter.shape, model::StorageType::kF32,
+        std::as_bytes(parameter.value));
+  }
+  for (const StateTensor& tensor : optimizer.state()) {
+    add(tensors.optimizer, tensor.name, tensor.shape, tensor.type, tensor.bytes);
+  }
+  return tensors;
+}
+
+const TrainedTensors& Snapshot::take(const model::Decoder& decoder, const Optimizer& optimizer) {
+  tensors_ = trained_tensors(decoder, optimizer);
+  const std::size_t bytes = bytes_of(tensors_);
+  if (bytes > capacity_) {
+    capacity_ = 0;
+    memory_.reset();
+    try {
+      memory_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    } catch (const std::bad_alloc&) {
+      throw Error(ExitCode::kTryAgain,
+                  fmt::format("not enough memory for a copy of {} to write a checkpoint from",
+                              human_bytes(static_cast<double>(bytes))),
+                  "set train.background_checkpoints = false, or use a machine with more memory");
+    }
+    capacity_ = bytes;
+  }
+  struct Tile {
+    std::byte* to;
+    std::span<const std::byte> from;
+  };
+  std::vector<Tile> tiles;
+  std::byte* to = memory_.get();
+  for (auto* list : {&tensors_.weights, &tensors_.optimizer}) {
+    for (model::TensorToWrite& tensor : *list) {
+      const std::span<const std::byte> from = tensor.stored->bytes;
+      for (std::size_t at = 0; at < from.size(); at += kTile) {
+        tiles.push_back({to + at, from.subspan(at, std::min(kTile, from.size() - at))});
+      }
+      tensor.stored->bytes = {to, from.size()};
+      to += from.size();
+    }
+  }
+  parallel_for(tiles.size(), [&](std::size_t i) {
+    std::memcpy(tiles[i].to, tiles[i].from.data(), tiles[i].from.size());
+  });
+  return tensors_;
+}
+
+}  // namespace nativo::train
