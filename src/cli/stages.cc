@@ -46,27 +46,30 @@ void run_alone(const std::string& stage, const ConfigArguments& config,
   fmt::print("{}\n", (pipeline.folder() / "stages" / stage).native());
 }
 
-void add_stage(CLI::App& app, const std::string& name, const std::string& help, bool alone) {
+}  // namespace
+
+CLI::App& add_stage(CLI::App& app, const std::string& name, const std::string& help, bool alone,
+                    const std::function<bool()>& other) {
   CLI::App* verb = app.add_subcommand(name, help);
   const auto config = std::make_shared<ConfigArguments>();
   const auto input = std::make_shared<InputArguments>();
   config->add_to(*verb, /*required=*/!alone);
   if (alone) input->add_to(*verb);
-  verb->callback([name, config, input] {
+  verb->callback([name, config, input, other] {
+    if (other && other()) return;
     if (!input->input.empty()) return run_alone(name, *config, *input);
     if (config->file.empty()) {
       throw Error(ExitCode::kUsage, name + ": give -c FILE, or --input PATH");
     }
     pipeline::Pipeline(config->read()).run(name);
   });
+  return *verb;
 }
-
-}  // namespace
 
 void add_stages(CLI::App& app) {
   add_stage(app, "ingest", "read the sources into records", false);
   add_stage(app, "tokenizer", "take over or train the tokenizer", false);
-  add_stage(app, "translate", "translate records into the run's language", true);
+  add_translate(app);
   add_stage(app, "filter", "drop records that break a rule", true);
   add_stage(app, "dedup", "keep one of each pair of equals or near-equals", true);
   add_stage(app, "mix", "weigh, split and order what goes into training", true);

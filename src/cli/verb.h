@@ -3,9 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "config/visitor.h"
 #include "pipeline/options.h"
 
 namespace nativo::cli {
@@ -14,6 +16,7 @@ namespace nativo::cli {
 void add_run(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_stages(CLI::App& app);
+void add_translate(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_score(CLI::App& app);
 void add_chat(CLI::App& app);
@@ -32,6 +35,42 @@ struct ConfigArguments {
   /// Reads the options; throws Error(kConfig | kMissingInput).
   [[nodiscard]] pipeline::PipelineOptions read() const;
 };
+
+/// Adds a stage's verb: with -c FILE the pipeline up to it, or, when `alone`, --input PATH for this
+/// stage by itself. `other`, if given, is asked first: true when it did the work.
+CLI::App& add_stage(CLI::App& app, const std::string& name, const std::string& help, bool alone,
+                    const std::function<bool()>& other = {});
+
+/// Adds an option --some-name for each field some_name that options.visit() names, with its help,
+/// its range and the member's value as default. `options` must outlive the parsing.
+template <class Options>
+void add_visited(CLI::App& verb, Options& options);
+
+/// The visitor behind add_visited.
+class OptionAdder final : public config::Visitor {
+ public:
+  explicit OptionAdder(CLI::App& verb) : verb_(verb) {}
+
+  void value(const config::Field& field, bool& value) override;
+  void value(const config::Field& field, std::int64_t& value) override;
+  void value(const config::Field& field, double& value) override;
+  void value(const config::Field& field, std::string& value) override;
+  void value(const config::Field& field, std::vector<std::string>& value) override;
+  void path(const config::Field& field, std::string& value) override;
+
+ protected:
+  void enter(const config::Field& table) override;
+  void leave() override {}
+
+ private:
+  CLI::App& verb_;
+};
+
+template <class Options>
+void add_visited(CLI::App& verb, Options& options) {
+  OptionAdder adder(verb);
+  options.visit(adder);
+}
 
 /// The model directory that `path` means: itself, or a run folder's tuned model. Throws
 /// Error(kMissingInput) when it is neither.
