@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "model/decoder_config.h"
+#include "model/model_folder.h"
 #include "model/safetensors.h"
 
 namespace nativo::model {
@@ -176,6 +177,7 @@ Digests verify_digests(const fs::path& folder) {
 }
 
 Decoder load_decoder(const fs::path& folder, const Quantization& quantization) {
+  recover_folder(folder);
   if (!fs::is_directory(folder)) {
     throw Error(ExitCode::kMissingInput, fmt::format("{}: no such folder", shown(folder)),
                 "give a folder that holds config.json and model.safetensors");
@@ -300,30 +302,8 @@ Digests write_decoder_files(const fs::path& folder, const DecoderConfig& config,
 
 void save_decoder(const fs::path& folder, const Decoder& decoder, const SaveOptions& options,
                   io::Disk& disk) {
-  const fs::path target = folder.has_filename() ? folder : folder.parent_path();
-  if (fs::exists(target) && !fs::exists(target / kDigestsFile) &&
-      !(fs::is_directory(target) && fs::is_empty(target))) {
-    bad(target, "exists and is not a model that nativo wrote",
-        "give a new folder, or remove this one");
-  }
-  fs::path temporary = target;
-  temporary += ".partial";
-  fs::path replaced = target;
-  replaced += ".replaced";
-  disk.remove_all(temporary);
-  disk.remove_all(replaced);
-  disk.make_folders(temporary);
-  try {
-    write_decoder_files(temporary, decoder, options, disk);
-    if (fs::exists(target)) disk.rename(target, replaced);
-    io::commit_folder(temporary, target, disk);
-  } catch (...) {
-    std::error_code ignored;
-    if (!fs::exists(target)) fs::rename(replaced, target, ignored);
-    fs::remove_all(temporary, ignored);
-    throw;
-  }
-  disk.remove_all(replaced);
+  replace_folder(folder, "a model", disk,
+                 [&](const fs::path& into) { write_decoder_files(into, decoder, options, disk); });
 }
 
 }  // namespace nativo::model

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/strings.h"
+#include "model/model_folder.h"
 #include "model/safetensors.h"
 
 namespace nativo::model {
@@ -86,6 +87,7 @@ void check_shape(const SafetensorsFile& file, const LoraModule& module, const ch
 }  // namespace
 
 void load_adapter(Decoder& decoder, const fs::path& folder) {
+  recover_folder(folder);
   if (!fs::is_directory(folder)) {
     throw Error(ExitCode::kMissingInput, fmt::format("{}: no such folder", shown(folder)),
                 fmt::format("give a folder that holds {}", kAdapterConfig));
@@ -139,31 +141,14 @@ Digests write_adapter_files(const fs::path& folder, const LoraConfig& lora,
 
 void save_adapter(const fs::path& folder, const Decoder& decoder, const std::string& base,
                   io::Disk& disk) {
-  const fs::path target = folder.has_filename() ? folder : folder.parent_path();
-  if (fs::exists(target) && !fs::exists(target / kDigestsFile) &&
-      !(fs::is_directory(target) && fs::is_empty(target))) {
-    bad(target, "exists and is not an adapter that nativo wrote",
-        "give a new folder, or remove this one");
-  }
-  fs::path temporary = target;
-  temporary += ".partial";
-  disk.remove_all(temporary);
-  disk.make_folders(temporary);
-  try {
+  replace_folder(folder, "an adapter", disk, [&](const fs::path& into) {
     Json files = Json::object();
-    for (const auto& [name, digest] : write_adapter_files(temporary, decoder, base, disk)) {
+    for (const auto& [name, digest] : write_adapter_files(into, decoder, base, disk)) {
       files[name] = digest;
     }
-    io::write_file_atomically(temporary / kDigestsFile,
+    io::write_file_atomically(into / kDigestsFile,
                               dump_json_pretty({{"version", 1}, {"files", files}}), disk);
-    // A stop between these two leaves no adapter, which the run then writes again.
-    if (fs::exists(target)) disk.remove_all(target);
-    io::commit_folder(temporary, target, disk);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    throw;
-  }
+  });
 }
 
 }  // namespace nativo::model

@@ -12,9 +12,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/scratch.h"
+#include "io/faulty_disk.h"
 #include "io/file.h"
 #include "model/decoder.h"
-#include "model/faulty_disk.h"
 #include "model/safetensors.h"
 
 namespace nativo::model {
@@ -60,7 +60,7 @@ class HfDirectoryTest : public ::testing::Test {
   void save_changed(bool tied, const Change& change) {
     const Decoder decoder = make(tied);
     fs::remove_all(folder_);
-    save_decoder(folder_, decoder, {.type = StorageType::kF32}, testing::quick_disk());
+    save_decoder(folder_, decoder, {.type = StorageType::kF32}, io::quick_disk());
     fs::remove(folder_ / kDigestsFile);
     std::vector<TensorToWrite> tensors;
     for (const Parameter& parameter : decoder.parameters()) {
@@ -98,7 +98,7 @@ TEST_F(HfDirectoryTest, F32ComesBackBitForBit) {
   for (const bool tied : {false, true}) {
     const Decoder decoder = make(tied);
     fs::remove_all(folder_);
-    save_decoder(folder_, decoder, {.type = StorageType::kF32}, testing::quick_disk());
+    save_decoder(folder_, decoder, {.type = StorageType::kF32}, io::quick_disk());
     const Decoder loaded = load_decoder(folder_);
     EXPECT_EQ(loaded.config(), decoder.config());
     expect_equal(loaded, decoder);
@@ -108,7 +108,7 @@ TEST_F(HfDirectoryTest, F32ComesBackBitForBit) {
 TEST_F(HfDirectoryTest, HalfTypesRoundEachWeight) {
   const Decoder decoder = make();
   for (const StorageType type : {StorageType::kBf16, StorageType::kF16}) {
-    save_decoder(folder_, decoder, {.type = type}, testing::quick_disk());
+    save_decoder(folder_, decoder, {.type = type}, io::quick_disk());
     const Decoder loaded = load_decoder(folder_);
     const float weight = decoder.parameters()[0].value[7];
     EXPECT_EQ(loaded.parameters()[0].value[7], type == StorageType::kBf16
@@ -122,7 +122,7 @@ TEST_F(HfDirectoryTest, HalfTypesRoundEachWeight) {
 TEST_F(HfDirectoryTest, ShardsHoldTheSameModel) {
   const Decoder decoder = make();
   save_decoder(folder_, decoder, {.type = StorageType::kF32, .max_shard_bytes = 4000},
-               testing::quick_disk());
+               io::quick_disk());
   EXPECT_FALSE(fs::exists(folder_ / "model.safetensors"));
   const Json index = parse_json(io::read_file(folder_ / "model.safetensors.index.json"), "index");
   EXPECT_EQ(index["weight_map"].size(), decoder.parameters().size());
@@ -180,7 +180,7 @@ TEST_F(HfDirectoryTest, OldRotaryBuffersAreIgnored) {
 }
 
 TEST_F(HfDirectoryTest, PickledWeightsAreRefusedWithTheWayOut) {
-  save_decoder(folder_, make(), {}, testing::quick_disk());
+  save_decoder(folder_, make(), {}, io::quick_disk());
   fs::remove(folder_ / kDigestsFile);
   fs::remove(folder_ / "model.safetensors");
   EXPECT_THAT(load_failure(ExitCode::kMissingInput), HasSubstr("neither model.safetensors"));
@@ -194,8 +194,7 @@ TEST_F(HfDirectoryTest, PickledWeightsAreRefusedWithTheWayOut) {
 }
 
 TEST_F(HfDirectoryTest, EveryListedFileIsHeldToItsDigest) {
-  save_decoder(folder_, make(), {.extra_files = {{"tokenizer.model", "pieces"}}},
-               testing::quick_disk());
+  save_decoder(folder_, make(), {.extra_files = {{"tokenizer.model", "pieces"}}}, io::quick_disk());
   EXPECT_EQ(io::read_file(folder_ / "tokenizer.model"), "pieces");
   EXPECT_EQ(verify_digests(folder_).size(), 3u);
   for (const char* name : {"tokenizer.model", "config.json", "model.safetensors"}) {
@@ -225,25 +224,58 @@ TEST_F(HfDirectoryTest, EveryListedFileIsHeldToItsDigest) {
 
 TEST_F(HfDirectoryTest, ForeignFoldersAreNotReplaced) {
   fs::create_directories(folder_);
-  save_decoder(folder_, make(), {}, testing::quick_disk());       // empty: taken
-  save_decoder(folder_ / "", make(), {}, testing::quick_disk());  // ours: replaced
+  save_decoder(folder_, make(), {}, io::quick_disk());       // empty: taken
+  save_decoder(folder_ / "", make(), {}, io::quick_disk());  // ours: replaced
   fs::create_directories(root_ / "home");
   std::ofstream(root_ / "home" / "thesis.tex") << "years";
-  EXPECT_THROW(save_decoder(root_ / "home", make(), {}, testing::quick_disk()), Error);
+  EXPECT_THROW(save_decoder(root_ / "home", make(), {}, io::quick_disk()), Error);
   EXPECT_TRUE(fs::exists(root_ / "home" / "thesis.tex"));
+}
+
+TEST_F(HfDirectoryTest, WhatAKillLeftIsCollectedOrPutBack) {
+  const Decoder old = make(false, 1);
+  const Decoder changed = make(false, 2);
+  const SaveOptions f32 = {.type = StorageType::kF32};
+  const fs::path replaced = root_ / "model.replaced";
+  const fs::path partial = root_ / "model.partial";
+  // A kill between the two renames: the old model is there under the other name.
+  save_decoder(folder_, old, f32, io::quick_disk());
+  fs::rename(folder_, replaced);
+  fs::create_directories(partial);
+  expect_equal(load_decoder(folder_ / ""), old);
+  EXPECT_TRUE(fs::exists(folder_));
+  EXPECT_FALSE(fs::exists(replaced));
+  // The same before a save: the old one stays until the new one is whole.
+  fs::rename(folder_, replaced);
+  io::FaultyDisk full({.call = 6, .for_good = true});
+  EXPECT_THROW(save_decoder(folder_, changed, f32, full), Error);
+  expect_equal(load_decoder(folder_), old);
+  // A kill after both: the new model is in its place.
+  fs::copy(folder_, replaced, fs::copy_options::recursive);
+  expect_equal(load_decoder(folder_), old);
+  EXPECT_FALSE(fs::exists(replaced));
+  fs::copy(folder_, replaced, fs::copy_options::recursive);
+  fs::create_directories(partial);
+  save_decoder(folder_, changed, f32, io::quick_disk());
+  expect_equal(load_decoder(folder_), changed);
+  EXPECT_FALSE(fs::exists(replaced));
+  EXPECT_FALSE(fs::exists(partial));
+  // A reader leaves alone what is not ours, or is being written.
+  for (const fs::path& path : {partial, replaced}) fs::create_directories(path);
+  expect_equal(load_decoder(folder_), changed);
+  for (const fs::path& path : {partial, replaced}) EXPECT_TRUE(fs::exists(path)) << path;
 }
 
 TEST_F(HfDirectoryTest, AFullDiskAtAnyCallLeavesTheOldModel) {
   const Decoder old = make(false, 1);
   const Decoder changed = make(false, 2);
-  testing::FaultyDisk counting;
+  io::FaultyDisk counting;
   save_decoder(root_ / "count", changed, {.type = StorageType::kF32}, counting);
-  ASSERT_GT(counting.calls, 10);
-  for (std::int64_t call = 0; call < counting.calls; ++call) {
+  ASSERT_GT(counting.calls(), 10);
+  for (std::int64_t call = 1; call <= counting.calls(); ++call) {
     fs::remove_all(folder_);
-    save_decoder(folder_, old, {.type = StorageType::kF32}, testing::quick_disk());
-    testing::FaultyDisk disk;
-    disk.fail_at = call;
+    save_decoder(folder_, old, {.type = StorageType::kF32}, io::quick_disk());
+    io::FaultyDisk disk({.call = call, .for_good = true, .torn = true});
     try {
       save_decoder(folder_, changed, {.type = StorageType::kF32}, disk);
       FAIL() << "call " << call << " did not fail";

@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "base/error.h"
-#include "model/faulty_disk.h"
+#include "io/faulty_disk.h"
 #include "train/checkpoint.h"
 #include "train/micro.h"
 #include "train/trainer.h"
@@ -66,7 +66,7 @@ class GatedDisk final : public io::Disk {
   }
 
  private:
-  static io::Disk& under() { return testing::quick_disk(); }
+  static io::Disk& under() { return io::quick_disk(); }
   void set(bool open) {
     const std::lock_guard lock(mutex_);
     open_ = open;
@@ -180,12 +180,12 @@ TEST_F(BackgroundCheckpointTest, WhatReadsOrEndsWaitsForTheWrite) {
 TEST_F(BackgroundCheckpointTest, AFailureIsThrownAndLeavesTheLastGoodOne) {
   for (int call = 0; call < 60; ++call) {
     const fs::path dir = root_ / std::to_string(call);
-    testing::FaultyDisk disk;
+    io::FaultyDisk disk;
     Subject subject;
     CheckpointStore store(dir, "key-1", 2, disk);
     store.save(subject.state, subject.decoder, subject.optimizer, {});
     subject.update();
-    disk.fail_at = disk.calls + call;
+    disk.set_fault({.call = disk.calls() + 1 + call, .for_good = true, .torn = true});
     store.save_in_background(subject.state, subject.decoder, subject.optimizer, {});
     try {
       if (call % 2 == 0) {
@@ -199,7 +199,7 @@ TEST_F(BackgroundCheckpointTest, AFailureIsThrownAndLeavesTheLastGoodOne) {
       EXPECT_EQ(error.code(), ExitCode::kTryAgain);
     }
     store.check();  // said once
-    disk.fail_at = -1;
+    disk.set_fault({});
     EXPECT_GE(store.load(subject.decoder, subject.optimizer)->step, 1) << call;
   }
 }

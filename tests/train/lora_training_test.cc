@@ -36,7 +36,7 @@ model::Decoder adapted(const std::string& method = "lora", double dropout = 0.1)
 }
 
 std::string adapter_bytes(const fs::path& dir, std::int64_t step) {
-  const fs::path folder = CheckpointStore(dir, "key-1", 2, testing::quick_disk()).folder(step);
+  const fs::path folder = CheckpointStore(dir, "key-1", 2, io::quick_disk()).folder(step);
   return io::read_file(folder / "adapter_model.safetensors") +
          io::read_file(folder / "optimizer.safetensors");
 }
@@ -62,7 +62,7 @@ TEST_F(LoraTrainingTest, AdaptersLearnOnEveryBaseAndTheBaseStays) {
 TEST_F(LoraTrainingTest, ACheckpointHoldsTheAdapterAndItsMomentsOnly) {
   model::Decoder decoder = adapted();
   const TrainResult result = train(micro::input(decoder, root_));
-  CheckpointStore store(root_, "key-1", 2, testing::quick_disk());
+  CheckpointStore store(root_, "key-1", 2, io::quick_disk());
   const fs::path folder = store.folder(result.steps);
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder)) {

@@ -14,7 +14,7 @@
 #include "base/scratch.h"
 #include "io/file.h"
 #include "model/decoder.h"
-#include "model/faulty_disk.h"
+#include "io/faulty_disk.h"
 #include "train/trainer.h"
 
 namespace nativo::train::micro {
@@ -73,7 +73,7 @@ inline TrainOptions options() {
 }
 
 inline TrainInput input(model::Decoder& decoder, const std::filesystem::path& dir,
-                        io::Disk& disk = testing::quick_disk()) {
+                        io::Disk& disk = io::quick_disk()) {
   return {.decoder = decoder,
           .train = examples(43, 1),
           .heldout = examples(7, 2),

@@ -95,7 +95,7 @@ TEST_F(OptimizerStateTest, IsStoredAsItIsHeld) {
     input.options.max_steps = 2;
     train(input);
     const fs::path file =
-        CheckpointStore(dir, "key-1", 2, testing::quick_disk()).folder(2) / "optimizer.safetensors";
+        CheckpointStore(dir, "key-1", 2, io::quick_disk()).folder(2) / "optimizer.safetensors";
     const model::SafetensorsFile stored(file);
     double elements = 0.0;
     double bytes = 0.0;
@@ -121,7 +121,7 @@ TEST_F(OptimizerStateTest, AnotherTypesStateIsNotTaken) {
   // The same key, which the pipeline would not give it: the file itself says what it holds.
   for (const StateType type : {StateType::kF32, StateType::kInt8}) {
     Optimizer optimizer(std::as_const(decoder).trainable(), {.state = type});
-    CheckpointStore store(root_, "key-1", 2, testing::quick_disk());
+    CheckpointStore store(root_, "key-1", 2, io::quick_disk());
     try {
       store.load(decoder, optimizer);
       FAIL();

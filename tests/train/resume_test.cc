@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "base/error.h"
-#include "model/faulty_disk.h"
+#include "io/faulty_disk.h"
 #include "model/hf_directory.h"
 #include "train/checkpoint.h"
 #include "train/micro.h"
@@ -145,7 +145,7 @@ TEST_F(CheckpointTest, ARunCanGoBackAndTakesTheSameWayAgain) {
   ASSERT_FALSE(run_for(root_, 5));
   model::Decoder decoder = micro::decoder();
   Optimizer optimizer(std::as_const(decoder).trainable(), {});
-  CheckpointStore store(root_, "key-1", 2, testing::quick_disk());
+  CheckpointStore store(root_, "key-1", 2, io::quick_disk());
   TrainState state = *store.load(decoder, optimizer);
   const std::string at_five = micro::checkpoint_bytes(root_, 5);
   const auto save = [&](std::int64_t step) {
@@ -178,7 +178,7 @@ TEST_F(CheckpointTest, ARunCanGoBackAndTakesTheSameWayAgain) {
   EXPECT_FALSE(store.load_at(decoder, optimizer, 8).has_value());
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("step-00000008 is damaged"));
   EXPECT_EQ(decoder.parameters()[0].value[0], before) << "nothing of it was read";
-  CheckpointStore other(root_, "key-2", 2, testing::quick_disk());
+  CheckpointStore other(root_, "key-2", 2, io::quick_disk());
   EXPECT_FALSE(other.load_at(decoder, optimizer, 7).has_value()) << "of another run";
 }
 
@@ -189,7 +189,7 @@ TEST_F(CheckpointTest, DamagedOnesDoNotPushOutTheOneInUse) {
   }
   model::Decoder decoder = micro::decoder();
   Optimizer optimizer(std::as_const(decoder).trainable(), {});
-  CheckpointStore store(root_, "key-1", 2, testing::quick_disk());
+  CheckpointStore store(root_, "key-1", 2, io::quick_disk());
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(store.load(decoder, optimizer)->step, 5);
   ::testing::internal::GetCapturedStderr();
@@ -256,7 +256,7 @@ TEST_F(CheckpointTest, EveryFlippedByteOfTheManifestIsHarmlessOrNoticed) {
   const std::string whole = io::read_file(manifest);
   model::Decoder decoder = micro::decoder();
   Optimizer optimizer(decoder.parameters(), {});
-  CheckpointStore store(root_, "key-1", 2, testing::quick_disk());
+  CheckpointStore store(root_, "key-1", 2, io::quick_disk());
   ::testing::internal::CaptureStderr();
   for (std::size_t at = 0; at < whole.size(); at += 7) {
     std::string bytes = whole;
@@ -292,23 +292,21 @@ TEST_F(CheckpointTest, LeftoversAreCollectedAtTheStart) {
 TEST_F(CheckpointTest, ADiskThatFailsAtAnyCallLosesNothing) {
   const Reference reference = run_through(root_ / "through");
   ASSERT_FALSE(run_for(root_ / "start", 9));  // has the checkpoints 5 and 9
-  const auto run = [&](const fs::path& dir, testing::FaultyDisk& disk) {
+  const auto run = [&](const fs::path& dir, io::FaultyDisk& disk) {
     model::Decoder decoder = micro::decoder();
     train(micro::input(decoder, dir, disk));
   };
   fs::copy(root_ / "start", root_ / "count", fs::copy_options::recursive);
-  testing::FaultyDisk counting;
+  io::FaultyDisk counting;
   run(root_ / "count", counting);
-  ASSERT_GT(counting.calls, 100);
+  ASSERT_GT(counting.calls(), 100);
 
   int failures = 0;
-  for (std::int64_t call = 0; call < counting.calls; call += 3) {
+  for (std::int64_t call = 1; call <= counting.calls(); call += 3) {
     const fs::path dir = root_ / "full";
     fs::remove_all(dir);
     fs::copy(root_ / "start", dir, fs::copy_options::recursive);
-    testing::FaultyDisk disk;
-    disk.fail_at = call;
-    disk.stays_broken = call % 2 == 0;
+    io::FaultyDisk disk({.call = call, .for_good = call % 2 == 0, .torn = true});
     try {
       run(dir, disk);
     } catch (const Error& error) {
