@@ -2,7 +2,7 @@
 // Not a test: it checks nothing. bench/train_step runs it against PyTorch on the same files.
 // Usage:
 //   train_step make S|M|tiny FOLDER [rows] [length]   writes FOLDER/model and FOLDER/tokens.json
-//   train_step run FOLDER [steps] [threads]           prints one line of JSON
+//   train_step run FOLDER [steps] [threads] [recompute] [f32|bf16|int8]   prints one line of JSON
 #include <dnnl.h>
 #include <fmt/core.h>
 #include <sys/resource.h>
@@ -197,17 +197,28 @@ Products library_products(const DecoderConfig& config, std::int64_t tokens) {
   return sum;
 }
 
-void run(const std::filesystem::path& folder, int steps, int threads) {
+struct Method {
+  nativo::model::Recompute recompute = nativo::model::Recompute::kNorms;
+  std::string state = "f32";  ///< of the optimizer
+};
+
+void run(const std::filesystem::path& folder, int steps, int threads, const Method& method) {
   const double start = nativo::monotonic_seconds();
   nativo::set_thread_count(threads);
   const std::string tokens_path = (folder / "tokens.json").string();
   const Json file = nativo::parse_json(nativo::io::read_file(tokens_path), tokens_path);
   const std::vector<Batch> batches = read_batches(file);
   Decoder decoder = nativo::model::load_decoder(folder / "model");
-  decoder.enable_gradients();
+  // As nativo train does for a step that is one batch.
+  decoder.enable_gradients(nativo::model::GradientMemory::kShared);
   nativo::train::Optimizer optimizer(
       std::as_const(decoder).parameters(),
-      {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip_norm = 1.0});
+      {.beta1 = 0.9,
+       .beta2 = 0.95,
+       .eps = 1e-8,
+       .weight_decay = 0.1,
+       .clip_norm = 1.0,
+       .state = nativo::train::state_type_from_option(method.state)});
 
   Json losses = Json::array();
   Json norms = Json::array();
@@ -221,7 +232,8 @@ void run(const std::filesystem::path& folder, int steps, int threads) {
     const auto targets = static_cast<double>(
         std::count_if(batch.targets.begin(), batch.targets.end(), [](auto t) { return t >= 0; }));
     decoder.zero_gradients();
-    const auto sum = decoder.forward_backward(batch, {.scale = static_cast<float>(1.0 / targets)});
+    const auto sum = decoder.forward_backward(
+        batch, {.scale = static_cast<float>(1.0 / targets), .recompute = method.recompute});
     const double norm = optimizer.gradient_norm(std::as_const(decoder).parameters());
     optimizer.update(decoder.parameters(), step + 1, 1e-3, norm);
     wall.push_back(nativo::monotonic_seconds() - wall_start);
@@ -234,6 +246,8 @@ void run(const std::filesystem::path& folder, int steps, int threads) {
   const std::int64_t tokens = batches.front().rows * batches.front().length;
   const Products products = library_products(decoder.config(), tokens);
   const Json out = {{"system", "nativo f32"},
+                    {"recompute", nativo::model::recompute_name(method.recompute)},
+                    {"optimizer_state", method.state},
                     {"model", file.at("name")},
                     {"parameters", decoder.config().parameter_count()},
                     {"threads", nativo::thread_count()},
@@ -263,11 +277,20 @@ int main(int argc, char** argv) {
     if (arguments.size() >= 3 && arguments[0] == "make") {
       make(arguments[1], arguments[2], number(3, 4), number(4, 512));
     } else if (arguments.size() >= 2 && arguments[0] == "run") {
-      run(arguments[1], static_cast<int>(number(2, 6)), static_cast<int>(number(3, 0)));
+      Method method;
+      if (arguments.size() > 4) {
+        const auto rung = nativo::model::recompute_from_name(arguments[4]);
+        if (!rung) {
+          throw nativo::Error(nativo::ExitCode::kUsage, "unknown recompute " + arguments[4]);
+        }
+        method.recompute = *rung;
+      }
+      if (arguments.size() > 5) method.state = arguments[5];
+      run(arguments[1], static_cast<int>(number(2, 6)), static_cast<int>(number(3, 0)), method);
     } else {
       fmt::print(stderr,
                  "usage: train_step make S|M|tiny FOLDER [rows] [length]\n"
-                 "       train_step run FOLDER [steps] [threads]\n");
+                 "       train_step run FOLDER [steps] [threads] [recompute] [state]\n");
       return static_cast<int>(nativo::ExitCode::kUsage);
     }
   } catch (const nativo::Error& error) {

@@ -10,7 +10,6 @@
 #include "model/decoder_block.h"
 #include "model/decoder_state.h"
 #include "ops/attention.h"
-#include "ops/elementwise.h"
 #include "ops/embedding.h"
 #include "ops/gemm.h"
 #include "ops/rmsnorm.h"
@@ -30,7 +29,7 @@ struct DecodeSession::State {
   tensor::Arena memory;
   std::vector<tensor::View<float>> keys;    ///< by layer [K,D,S], S = key_cache_stride(capacity)
   std::vector<tensor::View<float>> values;  ///< by layer [K,capacity,D]
-  tensor::View<float> x, middle, normed, delta, rstd, qkv, attention, gate_up, act;
+  tensor::View<float> x, middle, normed, rstd, qkv, attention, gate_up, act;
   tensor::View<float> qk, qk_rstd;  ///< where q and k have norms
   tensor::View<float> logits;       ///< [V]
   LinearContext linear;
@@ -79,23 +78,27 @@ void DecodeSession::State::run(std::span<const std::int32_t> tokens) {
   const auto part = [count](const tensor::View<float>& view) {
     return view.data() == nullptr ? view : view.rows(0, count);
   };
-  LayerActivations inputs;
-  inputs.rstd1 = part(rstd);
-  inputs.qk = part(qk);
-  inputs.qk_rstd = part(qk_rstd);
-  inputs.qkv = part(qkv);
+  LayerActivations layer_memory;  // of every layer
+  layer_memory.input = part(x);
+  layer_memory.normed1 = layer_memory.normed2 = part(normed);
+  layer_memory.rstd1 = layer_memory.rstd2 = part(rstd);
+  layer_memory.qk = part(qk);
+  layer_memory.qk_rstd = part(qk_rstd);
+  layer_memory.qkv = part(qkv);
+  layer_memory.attention = part(attention);
+  layer_memory.middle = part(middle);
+  layer_memory.gate_up = part(gate_up);
+  layer_memory.act = part(act);
   ops::embedding_forward(decoder->parameters.embedding, tokens, part(x));
   for (std::size_t layer = 0; layer < keys.size(); ++layer) {
     const LayerWeights& weights = decoder->parameters.layers[layer];
     context.first_key = visible(config, batch, static_cast<std::int64_t>(layer));
-    attention_inputs(context, weights, part(x), part(normed), inputs);
+    attention_inputs(context, weights, layer_memory);
     store(layer, part(qkv));
     ops::attention_cached(config.heads, part(qkv), keys[layer], values[layer], length,
                           context.first_key, part(attention));
-    linear_forward(weights.output, context.linear, part(attention), part(delta));
-    ops::add(part(x), part(delta), part(middle));
-    mlp_forward(config, weights, context.linear, part(middle), part(normed), part(rstd),
-                part(gate_up), part(act), part(delta), part(x));
+    attention_output(context, weights, layer_memory);
+    mlp_forward(context, weights, layer_memory, part(x));
   }
   length += count;
 }
@@ -125,7 +128,6 @@ DecodeSession::DecodeSession(const Decoder& decoder, std::int64_t capacity)
   add("scratch", state_->x, {rows, width});
   add("scratch", state_->middle, {rows, width});
   add("scratch", state_->normed, {rows, width});
-  add("scratch", state_->delta, {rows, width});
   add("scratch", state_->rstd, {rows});
   add("scratch", state_->qkv, {rows, config.qkv_width()});
   if (config.has_qk_norm()) {

@@ -1,4 +1,4 @@
-// The whole model: parameters, embedding, layers, classifier. See the header.
+// Parameters and their gradients; what is computed is in model/decoder_pass.cc. See the header.
 #include "model/decoder.h"
 
 #include <fmt/core.h>
@@ -10,16 +10,10 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/rng.h"
-#include "model/decoder_batch.h"
-#include "model/decoder_block.h"
+#include "model/decoder_pass.h"
 #include "model/decoder_state.h"
 #include "model/lora.h"
 #include "ops/cross_entropy.h"
-#include "ops/elementwise.h"
-#include "ops/embedding.h"
-#include "ops/gemm.h"
-#include "ops/noise.h"
-#include "ops/rmsnorm.h"
 
 namespace nativo::model {
 namespace {
@@ -90,97 +84,19 @@ float* reserve_parameters(tensor::Arena& arena, const DecoderConfig& config,
   return arena.view<float>(slot).data();
 }
 
-const LoraConfig* lora_of(const DecoderCore& state) {
-  return state.lora ? &state.lora->config : nullptr;
-}
-
-/// What the layers need in this pass beside `work`.
-LinearContext linear_context(const DecoderCore& state, const Workspace& work, const Batch& batch,
-                             Pass pass) {
-  LinearContext context = work.linear;
-  if (pass == Pass::kTraining && state.lora) {
-    context.dropout = {state.lora->config.dropout, batch.noise.seed, batch.noise.step,
-                       batch.noise.first_row, batch.rows};
-  }
-  return context;
-}
-
-/// NEFTune's noise on the embeddings x [N,C], document by document; padding gets none.
-void add_neftune_noise(const Batch& batch, double alpha, tensor::View<float> x) {
-  const std::int64_t width = x.size(1);
-  for (std::int64_t row = 0; row < batch.rows; ++row) {
-    const auto document = [&, first = row * batch.length](std::int64_t t) {
-      return batch.documents[static_cast<std::size_t>(first + t)];
-    };
-    std::int64_t end = 0;
-    for (std::int64_t begin = 0; begin < batch.length; begin = end) {
-      end = begin + 1;
-      while (end < batch.length && document(end) == document(begin)) ++end;
-      if (document(begin) < 0) continue;
-      const double magnitude = alpha / std::sqrt(static_cast<double>((end - begin) * width));
-      ops::add_uniform_noise(x.rows(row * batch.length + begin, end - begin),
-                             ops::row_key(batch.noise.seed, batch.noise.step, 0,
-                                          batch.noise.first_row + row, begin, width),
-                             static_cast<float>(magnitude));
-    }
-  }
-}
-
-/// Embedding and layers; the last layer's output is work.output.
-Workspace run_layers(DecoderCore& state, const Batch& batch, const PreparedBatch& prepared,
-                     BlockContext& context, Pass pass, double neftune_alpha = 0.0) {
-  Workspace work = make_workspace(state.config,
-                                  linear_scratch(state.config, state.quantized.options,
-                                                 lora_of(state), batch.rows * batch.length),
-                                  batch.rows, batch.length, pass, state.activation_memory);
-  context.linear = linear_context(state, work, batch, pass);
-  ops::embedding_forward(state.parameters.embedding, batch.tokens, work.layers.front().input);
-  if (neftune_alpha > 0.0) add_neftune_noise(batch, neftune_alpha, work.layers.front().input);
-  for (std::size_t layer = 0; layer < work.layers.size(); ++layer) {
-    const bool last = layer + 1 == work.layers.size();
-    context.first_key = visible(state.config, prepared, static_cast<std::int64_t>(layer));
-    block_forward(context, state.parameters.layers[layer], work.layers[layer], work,
-                  last ? work.output : work.layers[layer + 1].input);
-  }
-  // Only rows with a target go through the head.
-  const auto rows = static_cast<std::int64_t>(prepared.target_row.size());
-  work.gathered = work.gathered.rows(0, rows);
-  work.gathered_norm = work.gathered_norm.rows(0, rows);
-  work.gathered_rstd = work.gathered_rstd.rows(0, rows);
-  ops::gather_rows(work.output, prepared.target_row, work.gathered);
-  ops::rmsnorm_forward(work.gathered, state.parameters.final_norm,
-                       static_cast<float>(state.config.rms_norm_eps), work.gathered_norm,
-                       work.gathered_rstd);
-  return work;
-}
-
-/// Calls body(first, count, logits) for each chunk of rows with a target.
-template <class Body>
-void for_logits(const DecoderCore& state, const Workspace& work, const Body& body) {
-  const std::int64_t rows = work.gathered.size(0);
-  const std::int64_t chunk = work.logits.size(0);
-  for (std::int64_t first = 0; first < rows; first += chunk) {
-    const std::int64_t count = std::min(chunk, rows - first);
-    const tensor::View<float> logits = work.logits.rows(0, count);
-    ops::linear_forward(work.gathered_norm.rows(first, count), state.parameters.head, logits);
-    body(first, count, logits);
-  }
-}
-
-LossSum sum_losses(std::span<const double> log_prob) {
-  LossSum sum;
-  for (const double value : log_prob) sum.loss -= value;
-  sum.objective = sum.loss;
-  sum.targets = static_cast<std::int64_t>(log_prob.size());
-  return sum;
-}
-
-/// all[target_row[i]] = log_prob[i], and 0 elsewhere.
-void spread(std::span<const double> log_prob, const PreparedBatch& prepared, std::span<float> all) {
-  std::fill(all.begin(), all.end(), 0.0F);
-  for (std::size_t i = 0; i < log_prob.size(); ++i) {
-    all[static_cast<std::size_t>(prepared.target_row[i])] = static_cast<float>(log_prob[i]);
-  }
+/// log p(target) of each target, and the greedy tokens where `argmax` is not empty.
+std::vector<double> target_log_probs(DecoderPass& pass, std::span<std::int32_t> argmax) {
+  const std::span<const std::int32_t> targets(pass.prepared().target);
+  std::vector<double> log_prob(targets.size());
+  if (targets.empty()) return log_prob;
+  pass.run_layers();
+  pass.for_logits([&](std::size_t first, tensor::View<float> logits) {
+    const auto size = static_cast<std::size_t>(logits.size(0));
+    ops::cross_entropy_forward(logits, targets.subspan(first, size),
+                               std::span(log_prob).subspan(first, size),
+                               argmax.empty() ? argmax : argmax.subspan(first, size));
+  });
+  return log_prob;
 }
 
 }  // namespace
@@ -249,7 +165,7 @@ void Decoder::initialize(std::uint64_t seed) {
   });
 }
 
-void Decoder::enable_gradients() {
+void Decoder::enable_gradients(GradientMemory memory) {
   if (!state_->gradients.layers.empty()) return;
   if (state_->lora) {
     enable_lora_gradients(*state_);
@@ -257,107 +173,64 @@ void Decoder::enable_gradients() {
   }
   const DecoderConfig& config = state_->config;
   NATIVO_CHECK(!quantization().format, "quantised weights are trained through LoRA only");
-  float* memory = reserve_parameters(state_->gradient_memory, config, {}, "gradients");
-  state_->gradients = model_tensors(config, {}, memory);
-  for (Parameter& parameter : state_->list) {
-    parameter.gradient = {memory, parameter.value.size()};
-    memory += parameter.value.size();
+  state_->gradient_memory = memory;
+  state_->gradients_are_zero = true;
+  if (memory == GradientMemory::kShared) {
+    bind_gradients(*state_, {});
+    return;
   }
+  float* values = reserve_parameters(state_->own_gradients, config, {}, "gradients");
+  bind_gradients(*state_, model_tensors(config, {}, values));
 }
 
 void Decoder::zero_gradients() {
-  (state_->lora ? state_->lora->gradients : state_->gradient_memory).zero();
+  state_->gradients_are_zero = true;
+  (state_->lora ? state_->lora->gradients : state_->own_gradients).zero();
 }
 
 LossSum Decoder::forward(const Batch& batch) {
-  const PreparedBatch prepared = prepare_batch(state_->config, batch);
-  if (prepared.target_row.empty()) return {};
-  state_->rope.grow(state_->config, prepared.positions);
-  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}, {}};
-  const Workspace work = run_layers(*state_, batch, prepared, context, Pass::kForward);
-  std::vector<double> log_prob(prepared.target.size());
-  for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
-    const auto begin = static_cast<std::size_t>(first);
-    const auto size = static_cast<std::size_t>(count);
-    ops::cross_entropy_forward(logits, std::span(prepared.target).subspan(begin, size),
-                               std::span(log_prob).subspan(begin, size), {});
-  });
-  return sum_losses(log_prob);
+  DecoderPass pass(*state_, batch, nullptr);
+  return sum_losses(target_log_probs(pass, {}));
 }
 
 LossSum Decoder::forward_backward(const Batch& batch, const StepOptions& options) {
   NATIVO_CHECK(!state_->gradients.layers.empty(), "forward_backward before enable_gradients");
-  const PreparedBatch prepared = prepare_batch(state_->config, batch);
   NATIVO_CHECK(options.log_prob.empty() || options.log_prob.size() == batch.tokens.size(),
                "forward_backward: log_prob is not [B,T]");
-  if (prepared.target_row.empty()) {
-    spread({}, prepared, options.log_prob);
+  NATIVO_CHECK(state_->gradient_memory == GradientMemory::kApart || state_->gradients_are_zero,
+               "gradients that share memory do not accumulate");
+  state_->gradients_are_zero = false;
+  DecoderPass pass(*state_, batch, &options);
+  if (pass.prepared().target.empty()) {
+    spread_log_prob({}, pass.prepared(), options.log_prob);
     return {};
   }
-  state_->rope.grow(state_->config, prepared.positions);
-  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}, {}};
-  Workspace work =
-      run_layers(*state_, batch, prepared, context, Pass::kTraining, options.neftune_alpha);
-  const ModelWeights& weights = state_->parameters;
-  const ModelTensors& gradients = state_->gradients;
-  const bool frozen = state_->lora.has_value();  // all but the adapters
+  pass.run_layers();
+  return pass.run_backward();
+}
 
-  std::vector<double> log_prob(prepared.target.size());
-  std::vector<double> loss(prepared.target.size());
-  const auto rows = static_cast<std::int64_t>(prepared.target.size());
-  const tensor::View<float> dnormed = work.dgathered.rows(0, rows);
-  for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
-    const auto begin = static_cast<std::size_t>(first);
-    const auto size = static_cast<std::size_t>(count);
-    ops::cross_entropy_forward_backward(logits, std::span(prepared.target).subspan(begin, size),
-                                        {options.scale, options.z_loss, options.label_smoothing},
-                                        std::span(log_prob).subspan(begin, size),
-                                        std::span(loss).subspan(begin, size));
-    ops::linear_backward_input(logits, weights.head, dnormed.rows(first, count),
-                               ops::Write::kOverwrite);
-    if (frozen) return;
-    ops::linear_backward_weight(logits, work.gathered_norm.rows(first, count), gradients.head);
-  });
-
-  // The norm's gradient lands where the normed rows were: nobody needs those any more.
-  const tensor::View<float> dgathered = work.gathered_norm;
-  std::fill(dgathered.span().begin(), dgathered.span().end(), 0.0F);
-  ops::rmsnorm_backward(dnormed, work.gathered, weights.final_norm, work.gathered_rstd, dgathered,
-                        gradients.final_norm,
-                        work.norm_partial.rows(0, ops::rmsnorm_partial_rows(rows)));
-  ops::scatter_rows(dgathered, prepared.target_row, work.dx);
-  for (std::size_t layer = work.layers.size(); layer-- > 0;) {
-    context.first_key = visible(state_->config, prepared, static_cast<std::int64_t>(layer));
-    block_backward(context, weights.layers[layer], gradients.layers[layer], work.layers[layer],
-                   work);
+DecoderMemory Decoder::memory() const {
+  DecoderMemory memory;
+  memory.parameters = state_->parameter_memory.capacity();
+  memory.quantized_parameters = state_->quantized.memory.capacity();
+  memory.gradients = state_->own_gradients.capacity();
+  memory.pass = state_->pass_memory.capacity();
+  if (state_->lora) {
+    memory.adapters = state_->lora->values.capacity();
+    memory.gradients = state_->lora->gradients.capacity();
   }
-  if (!frozen) ops::embedding_backward(work.dx, batch.tokens, gradients.embedding);
-  if (!options.log_prob.empty()) spread(log_prob, prepared, options.log_prob);
-  LossSum sum = sum_losses(log_prob);
-  sum.objective = 0.0;
-  for (const double value : loss) sum.objective += value;
-  return sum;
+  return memory;
 }
 
 TokenScores Decoder::score(const Batch& batch) {
-  const PreparedBatch prepared = prepare_batch(state_->config, batch);
+  DecoderPass pass(*state_, batch, nullptr);
+  const PreparedBatch& prepared = pass.prepared();
+  std::vector<std::int32_t> argmax(prepared.target.size());
+  const std::vector<double> log_prob = target_log_probs(pass, argmax);
   TokenScores scores;
   scores.log_prob.resize(batch.tokens.size());
   scores.argmax.assign(batch.tokens.size(), -1);
-  if (prepared.target_row.empty()) return scores;
-  state_->rope.grow(state_->config, prepared.positions);
-  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}, {}};
-  const Workspace work = run_layers(*state_, batch, prepared, context, Pass::kForward);
-  std::vector<double> log_prob(prepared.target.size());
-  std::vector<std::int32_t> argmax(prepared.target.size());
-  for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
-    const auto begin = static_cast<std::size_t>(first);
-    const auto size = static_cast<std::size_t>(count);
-    ops::cross_entropy_forward(logits, std::span(prepared.target).subspan(begin, size),
-                               std::span(log_prob).subspan(begin, size),
-                               std::span(argmax).subspan(begin, size));
-  });
-  spread(log_prob, prepared, scores.log_prob);
+  spread_log_prob(log_prob, prepared, scores.log_prob);
   for (std::size_t i = 0; i < argmax.size(); ++i) {
     scores.argmax[static_cast<std::size_t>(prepared.target_row[i])] = argmax[i];
   }
@@ -367,17 +240,16 @@ TokenScores Decoder::score(const Batch& batch) {
 std::vector<float> Decoder::logits(const Batch& batch) {
   Batch every = batch;
   std::fill(every.targets.begin(), every.targets.end(), 0);
-  const PreparedBatch prepared = prepare_batch(state_->config, every);
+  DecoderPass pass(*state_, every, nullptr);
+  const std::span<const std::int32_t> rows(pass.prepared().target_row);
   const std::int64_t width = state_->config.vocab_size;
   std::vector<float> all(batch.tokens.size() * static_cast<std::size_t>(width), 0.0F);
-  if (prepared.target_row.empty()) return all;
-  state_->rope.grow(state_->config, prepared.positions);
-  BlockContext context{state_->config, prepared, batch.positions, state_->rope, {}, {}};
-  const Workspace work = run_layers(*state_, every, prepared, context, Pass::kForward);
-  for_logits(*state_, work, [&](std::int64_t first, std::int64_t count, auto logits) {
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t row = prepared.target_row[static_cast<std::size_t>(first + i)];
-      std::ranges::copy(logits.rows(i, 1).span(), all.begin() + row * width);
+  if (rows.empty()) return all;
+  pass.run_layers();
+  pass.for_logits([&](std::size_t first, tensor::View<float> logits) {
+    for (std::int64_t i = 0; i < logits.size(0); ++i) {
+      std::ranges::copy(logits.rows(i, 1).span(),
+                        all.begin() + rows[first + static_cast<std::size_t>(i)] * width);
     }
   });
   return all;

@@ -14,6 +14,7 @@
 
 #include "model/decoder_config.h"
 #include "model/lora_config.h"
+#include "model/recompute.h"
 #include "ops/quantize.h"
 
 namespace nativo::model {
@@ -24,7 +25,7 @@ struct Parameter {
   std::string name;
   std::vector<std::int64_t> shape;
   std::span<float> value;
-  std::span<float> gradient;  ///< empty until enable_gradients()
+  std::span<float> gradient;  ///< empty until enable_gradients(); see GradientMemory
   bool decays = true;         ///< weight decay applies (false for norm weights and biases)
 };
 
@@ -74,6 +75,30 @@ struct StepOptions {
   double neftune_alpha = 0.0;
   /// Empty, or [B,T]: filled with log p(target); 0 where nothing is trained.
   std::span<float> log_prob = {};
+  Recompute recompute = Recompute::kNorms;  ///< memory against time; the bits are the same
+};
+
+/// Where the gradients of all parameters lie. Those of adapters are always apart.
+enum class GradientMemory {
+  kApart,  ///< memory of their own: they accumulate from batch to batch
+  /// In memory that activations leave while the backward pass goes down: a step that is one batch
+  /// needs less. They are there from forward_backward() until the next pass of any kind, and
+  /// forward_backward() may not be called twice without zero_gradients() between.
+  kShared
+};
+
+/// Bytes that a decoder has reserved; see model/memory_plan.h.
+struct DecoderMemory {
+  std::size_t parameters = 0;  ///< in f32
+  std::size_t quantized_parameters = 0;
+  std::size_t adapters = 0;
+  std::size_t gradients = 0;  ///< in memory of their own
+  std::size_t pass = 0;       ///< activations and all else that a batch needs
+
+  [[nodiscard]] std::size_t total() const {
+    return parameters + quantized_parameters + adapters + gradients + pass;
+  }
+  bool operator==(const DecoderMemory&) const = default;
 };
 
 /// What the model thinks of each target of a batch.
@@ -127,8 +152,8 @@ class Decoder {
   [[nodiscard]] std::span<Parameter> trainable();
   [[nodiscard]] std::span<const Parameter> trainable() const;
 
-  /// Allocates gradients of trainable() (zeroed) once; idempotent.
-  void enable_gradients();
+  /// Prepares gradients of trainable() (zeroed) once; the first call decides where.
+  void enable_gradients(GradientMemory memory = GradientMemory::kApart);
   void zero_gradients();
 
   /// The loss alone; keeps no activations.
@@ -137,6 +162,9 @@ class Decoder {
   /// The loss, and gradient += scale * d(objective)/d(parameter) for all of trainable(). Needs
   /// enable_gradients(). LoRA's dropout and NEFTune's noise act here alone.
   LossSum forward_backward(const Batch& batch, const StepOptions& options);
+
+  /// What is reserved now; `pass` grows with the largest batch seen.
+  [[nodiscard]] DecoderMemory memory() const;
 
   /// log p(target) and the greedy token at every target.
   [[nodiscard]] TokenScores score(const Batch& batch);

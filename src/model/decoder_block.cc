@@ -18,82 +18,120 @@ ops::AttentionShape attention_shape(const BlockContext& context) {
 ops::HeadRange q_heads(const DecoderConfig& config) { return {0, config.heads}; }
 ops::HeadRange k_heads(const DecoderConfig& config) { return {config.heads, config.kv_heads}; }
 
+void rotate(const BlockContext& context, tensor::View<float> qkv, ops::Rotation rotation) {
+  ops::rope(qkv, context.config.heads + context.config.kv_heads, context.positions,
+            context.rope.cosine_view(), context.rope.sine_view(), rotation);
+}
+
+void attend(const BlockContext& context, const LayerActivations& layer) {
+  ops::attention_forward(attention_shape(context), layer.qkv, context.first_key, layer.attention,
+                         layer.lse, layer.attention_scratch);
+}
+
+void mlp_backward(const BlockContext& context, const LayerWeights& weights,
+                  const LayerTensors& gradients, const LayerMemory& memory, Recompute rung,
+                  tensor::View<float> dx) {
+  const LayerActivations& kept = memory.backward;
+  const LayerScratch& scratch = memory.scratch;
+  linear_backward_input(weights.down, context.linear, dx, scratch.dact);
+  ops::swiglu_backward(kept.gate_up, scratch.dact);
+  const bool again = rung >= Recompute::kActivation;  // dact is act again by now
+  linear_backward_weight(weights.down, context.linear, dx, again ? scratch.dact : kept.act,
+                         gradients.down);
+  if (rung >= Recompute::kNorms) {
+    ops::rmsnorm_apply(kept.middle, weights.post_norm, kept.rstd2, kept.normed2);
+  }
+  linear_backward_weight(weights.gate_up, context.linear, kept.gate_up, kept.normed2,
+                         gradients.gate_up);
+  linear_backward_input(weights.gate_up, context.linear, kept.gate_up, scratch.dnormed2);
+  ops::rmsnorm_backward(scratch.dnormed2, kept.middle, weights.post_norm, kept.rstd2, dx,
+                        gradients.post_norm, scratch.norm_partial2);
+}
+
 }  // namespace
 
 void attention_inputs(const BlockContext& context, const LayerWeights& weights,
-                      tensor::View<const float> input, tensor::View<float> normed,
-                      const LayerActivations& into) {
+                      const LayerActivations& layer) {
   const DecoderConfig& config = context.config;
   const auto eps = static_cast<float>(config.rms_norm_eps);
-  ops::rmsnorm_forward(input, weights.input_norm, eps, normed, into.rstd1);
-  linear_forward(weights.qkv, context.linear, normed, into.qkv);
+  ops::rmsnorm_forward(layer.input, weights.input_norm, eps, layer.normed1, layer.rstd1);
+  linear_forward(weights.qkv, context.linear, layer.normed1, layer.qkv);
   if (config.has_qk_norm()) {
-    ops::copy_columns(into.qkv, into.qk);
-    ops::rmsnorm_heads_forward(into.qk, q_heads(config), weights.q_norm, eps, into.qkv,
-                               into.qk_rstd);
-    ops::rmsnorm_heads_forward(into.qk, k_heads(config), weights.k_norm, eps, into.qkv,
-                               into.qk_rstd);
+    ops::copy_columns(layer.qkv, layer.qk);
+    ops::rmsnorm_heads_forward(layer.qk, q_heads(config), weights.q_norm, eps, layer.qkv,
+                               layer.qk_rstd);
+    ops::rmsnorm_heads_forward(layer.qk, k_heads(config), weights.k_norm, eps, layer.qkv,
+                               layer.qk_rstd);
   }
-  ops::rope(into.qkv, config.heads + config.kv_heads, context.positions, context.rope.cosine_view(),
-            context.rope.sine_view(), ops::Rotation::kForward);
+  rotate(context, layer.qkv, ops::Rotation::kForward);
 }
 
-void mlp_forward(const DecoderConfig& config, const LayerWeights& weights,
-                 const LinearContext& context, tensor::View<const float> middle,
-                 tensor::View<float> normed, tensor::View<float> rstd, tensor::View<float> gate_up,
-                 tensor::View<float> act, tensor::View<float> delta, tensor::View<float> output) {
-  ops::rmsnorm_forward(middle, weights.post_norm, static_cast<float>(config.rms_norm_eps), normed,
-                       rstd);
-  linear_forward(weights.gate_up, context, normed, gate_up);
-  ops::swiglu_forward(gate_up, act);
-  linear_forward(weights.down, context, act, delta);
-  ops::add(middle, delta, output);
+void attention_output(const BlockContext& context, const LayerWeights& weights,
+                      const LayerActivations& layer) {
+  linear_forward(weights.output, context.linear, layer.attention, layer.middle);
+  ops::add(layer.input, layer.middle, layer.middle);
+}
+
+void mlp_forward(const BlockContext& context, const LayerWeights& weights,
+                 const LayerActivations& layer, tensor::View<float> output) {
+  ops::rmsnorm_forward(layer.middle, weights.post_norm,
+                       static_cast<float>(context.config.rms_norm_eps), layer.normed2, layer.rstd2);
+  linear_forward(weights.gate_up, context.linear, layer.normed2, layer.gate_up);
+  ops::swiglu_forward(layer.gate_up, layer.act);
+  linear_forward(weights.down, context.linear, layer.act, output);
+  ops::add(layer.middle, output, output);
 }
 
 void block_forward(const BlockContext& context, const LayerWeights& weights,
-                   const LayerActivations& kept, const Workspace& work,
-                   tensor::View<float> output) {
-  attention_inputs(context, weights, kept.input, work.normed, kept);
-  ops::attention_forward(attention_shape(context), kept.qkv, context.first_key, kept.attention,
-                         kept.lse, work.attention_scratch);
-  linear_forward(weights.output, context.linear, kept.attention, work.delta);
-  ops::add(kept.input, work.delta, kept.middle);
-  mlp_forward(context.config, weights, context.linear, kept.middle, work.normed, kept.rstd2,
-              kept.gate_up, work.act, work.delta, output);
+                   const LayerActivations& layer, tensor::View<float> output) {
+  attention_inputs(context, weights, layer);
+  attend(context, layer);
+  attention_output(context, weights, layer);
+  mlp_forward(context, weights, layer, output);
+}
+
+void block_again(const BlockContext& context, const LayerWeights& weights,
+                 const LayerMemory& memory, Recompute rung) {
+  const LayerActivations& kept = memory.backward;
+  if (rung >= Recompute::kAttention) {
+    LayerActivations again = kept;
+    again.normed1 = memory.scratch.normed1_again;
+    attention_inputs(context, weights, again);
+    attend(context, again);
+  }
+  if (rung >= Recompute::kBlock) attention_output(context, weights, kept);
+  if (rung >= Recompute::kFeedForward) {
+    ops::rmsnorm_apply(kept.middle, weights.post_norm, kept.rstd2, memory.scratch.normed2_again);
+    linear_forward(weights.gate_up, context.linear, memory.scratch.normed2_again, kept.gate_up);
+  }
 }
 
 void block_backward(const BlockContext& context, const LayerWeights& weights,
-                    const LayerTensors& gradients, const LayerActivations& kept,
-                    const Workspace& work) {
+                    const LayerTensors& gradients, const LayerMemory& memory,
+                    const BackwardOptions& options, tensor::View<float> dx) {
   const DecoderConfig& config = context.config;
-  // MLP.
-  linear_backward_input(weights.down, context.linear, work.dx, work.act);
-  ops::swiglu_backward(kept.gate_up, work.act);
-  linear_backward_weight(weights.down, context.linear, work.dx, work.act, gradients.down);
-  ops::rmsnorm_apply(kept.middle, weights.post_norm, kept.rstd2, work.normed);
-  linear_backward_weight(weights.gate_up, context.linear, kept.gate_up, work.normed,
-                         gradients.gate_up);
-  linear_backward_input(weights.gate_up, context.linear, kept.gate_up, work.delta);
-  ops::rmsnorm_backward(work.delta, kept.middle, weights.post_norm, kept.rstd2, work.dx,
-                        gradients.post_norm, work.norm_partial);
-  // Attention.
-  linear_backward_input(weights.output, context.linear, work.dx, work.dattention);
-  linear_backward_weight(weights.output, context.linear, work.dx, kept.attention, gradients.output);
+  const LayerActivations& kept = memory.backward;
+  const LayerScratch& scratch = memory.scratch;
+  mlp_backward(context, weights, gradients, memory, options.recompute, dx);
+  linear_backward_input(weights.output, context.linear, dx, scratch.dattention);
+  linear_backward_weight(weights.output, context.linear, dx, kept.attention, gradients.output);
   ops::attention_backward(attention_shape(context), kept.qkv, context.first_key, kept.attention,
-                          work.dattention, kept.lse, work.dqkv, work.attention_scratch);
-  ops::rope(work.dqkv, config.heads + config.kv_heads, context.positions,
-            context.rope.cosine_view(), context.rope.sine_view(), ops::Rotation::kBackward);
+                          scratch.dattention, kept.lse, scratch.dqkv, scratch.attention_scratch);
+  rotate(context, scratch.dqkv, ops::Rotation::kBackward);
   if (config.has_qk_norm()) {
-    ops::rmsnorm_heads_backward(work.dqkv, kept.qk, q_heads(config), weights.q_norm, kept.qk_rstd,
-                                gradients.q_norm, work.head_norm_partial);
-    ops::rmsnorm_heads_backward(work.dqkv, kept.qk, k_heads(config), weights.k_norm, kept.qk_rstd,
-                                gradients.k_norm, work.head_norm_partial);
+    ops::rmsnorm_heads_backward(scratch.dqkv, kept.qk, q_heads(config), weights.q_norm,
+                                kept.qk_rstd, gradients.q_norm, scratch.head_norm_partial);
+    ops::rmsnorm_heads_backward(scratch.dqkv, kept.qk, k_heads(config), weights.k_norm,
+                                kept.qk_rstd, gradients.k_norm, scratch.head_norm_partial);
   }
-  ops::rmsnorm_apply(kept.input, weights.input_norm, kept.rstd1, work.normed);
-  linear_backward_weight(weights.qkv, context.linear, work.dqkv, work.normed, gradients.qkv);
-  linear_backward_input(weights.qkv, context.linear, work.dqkv, work.delta);
-  ops::rmsnorm_backward(work.delta, kept.input, weights.input_norm, kept.rstd1, work.dx,
-                        gradients.input_norm, work.norm_partial);
+  if (options.recompute >= Recompute::kNorms) {
+    ops::rmsnorm_apply(kept.input, weights.input_norm, kept.rstd1, kept.normed1);
+  }
+  linear_backward_weight(weights.qkv, context.linear, scratch.dqkv, kept.normed1, gradients.qkv);
+  if (!options.input_gradient) return;
+  linear_backward_input(weights.qkv, context.linear, scratch.dqkv, scratch.dnormed1);
+  ops::rmsnorm_backward(scratch.dnormed1, kept.input, weights.input_norm, kept.rstd1, dx,
+                        gradients.input_norm, scratch.norm_partial1);
 }
 
 }  // namespace nativo::model

@@ -1,11 +1,13 @@
 // One layer of the decoder: x + attention(norm(x)), then + mlp(norm(.)), forward and backward.
-// Not here: embedding, head, loss (model/decoder.cc). Not for other folders.
-// Rule: norms' outputs and the MLP's activation are computed again in the backward pass, not kept.
+// Not here: embedding, head, loss (model/decoder_pass.cc). Not for other folders.
+// Rule: what is kept and what is computed again decides nothing but time and memory; when each
+// tensor is alive stands in model/decoder_memory.cc.
 #pragma once
 
 #include <span>
 
 #include "model/decoder_batch.h"
+#include "model/decoder_memory.h"
 #include "model/decoder_state.h"
 
 namespace nativo::model {
@@ -20,26 +22,38 @@ struct BlockContext {
   std::span<const std::int32_t> first_key;  ///< what the layer at hand sees; see visible()
 };
 
-/// norm(input) W_qkv, q and k normalised where the family does so, rotated: fills into.qkv,
-/// into.rstd1, into.qk and into.qk_rstd of N rows each; `normed` [N,C] is scratch.
+/// norm(input) W_qkv, q and k normalised where the family does so, rotated: fills normed1, rstd1,
+/// qk, qk_rstd and qkv from input.
 void attention_inputs(const BlockContext& context, const LayerWeights& weights,
-                      tensor::View<const float> input, tensor::View<float> normed,
-                      const LayerActivations& into);
+                      const LayerActivations& layer);
 
-/// output = middle + mlp(norm(middle)).
-void mlp_forward(const DecoderConfig& config, const LayerWeights& weights,
-                 const LinearContext& context, tensor::View<const float> middle,
-                 tensor::View<float> normed, tensor::View<float> rstd, tensor::View<float> gate_up,
-                 tensor::View<float> act, tensor::View<float> delta, tensor::View<float> output);
+/// middle = input + attention W_o.
+void attention_output(const BlockContext& context, const LayerWeights& weights,
+                      const LayerActivations& layer);
 
-/// kept.input -> output (which may be kept.input), filling `kept`.
+/// output = middle + mlp(norm(middle)), filling normed2, rstd2, gate_up and act. `output` may be
+/// input, not middle.
+void mlp_forward(const BlockContext& context, const LayerWeights& weights,
+                 const LayerActivations& layer, tensor::View<float> output);
+
+/// layer.input -> output, filling `layer`.
 void block_forward(const BlockContext& context, const LayerWeights& weights,
-                   const LayerActivations& kept, const Workspace& work, tensor::View<float> output);
+                   const LayerActivations& layer, tensor::View<float> output);
 
-/// work.dx, the gradient of the layer's output, becomes that of its input; gradients accumulate.
-/// kept.gate_up is overwritten.
+/// Computes what `rung` did not keep, into memory.backward; before block_backward.
+void block_again(const BlockContext& context, const LayerWeights& weights,
+                 const LayerMemory& memory, Recompute rung);
+
+/// What block_backward does beside the weights' gradients.
+struct BackwardOptions {
+  Recompute recompute = Recompute::kNorms;  ///< as the memory was planned for
+  bool input_gradient = true;               ///< false: nothing below the layer is trained
+};
+
+/// dx, the gradient of the layer's output, becomes that of its input (or means nothing without
+/// input_gradient); gradients accumulate. memory.backward is overwritten.
 void block_backward(const BlockContext& context, const LayerWeights& weights,
-                    const LayerTensors& gradients, const LayerActivations& kept,
-                    const Workspace& work);
+                    const LayerTensors& gradients, const LayerMemory& memory,
+                    const BackwardOptions& options, tensor::View<float> dx);
 
 }  // namespace nativo::model

@@ -1,6 +1,7 @@
-// What a Decoder owns: parameters in one block of memory, gradients in another of the same layout,
-// and the activations of the batch at hand. Not for other folders. Rule: q, k, v (and gate, up) lie
-// behind each other, so that one product computes them all.
+// What a Decoder owns: parameters in one block of memory, gradients in another of the same layout
+// or in the pass's own. Not here: the memory of a pass (model/decoder_memory.h). Not for other
+// folders. Rule: q, k, v (and gate, up) lie behind each other, so that one product computes them
+// all.
 #pragma once
 
 #include <cstdint>
@@ -54,26 +55,45 @@ struct ModelWeights {
   tensor::View<float> head;        ///< [V, C]; the embedding itself when tied
 };
 
+/// Calls take(view, shape, layer) for each tensor of `model`, in the order of
+/// Decoder::parameters(): layer -1 for the embedding, L for the final norm and the head; a tied
+/// head is the caller's to set. Quantised weights are not visited.
+template <class Take>
+void visit_tensors(const DecoderConfig& config, const Quantization& quantization,
+                   ModelTensors& model, const Take& take) {
+  const std::int64_t width = config.hidden_size;
+  model.layers.resize(static_cast<std::size_t>(config.layers));
+  take(model.embedding, tensor::Shape{config.vocab_size, width}, std::int64_t{-1});
+  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+    LayerTensors& tensors = model.layers[static_cast<std::size_t>(layer)];
+    const auto take_linear = [&](LinearGradient& linear, std::int64_t outputs, std::int64_t inputs,
+                                 bool bias) {
+      if (!quantization.format) take(linear.weight, tensor::Shape{outputs, inputs}, layer);
+      if (bias) take(linear.bias, tensor::Shape{outputs}, layer);
+    };
+    take(tensors.input_norm, tensor::Shape{width}, layer);
+    take_linear(tensors.qkv, config.qkv_width(), width, config.has_qkv_bias());
+    if (config.has_qk_norm()) {
+      take(tensors.q_norm, tensor::Shape{config.head_dim}, layer);
+      take(tensors.k_norm, tensor::Shape{config.head_dim}, layer);
+    }
+    take_linear(tensors.output, width, config.q_width(), config.attention_bias);
+    take(tensors.post_norm, tensor::Shape{width}, layer);
+    take_linear(tensors.gate_up, 2 * config.intermediate_size, width, config.mlp_bias);
+    take_linear(tensors.down, width, config.intermediate_size, config.mlp_bias);
+  }
+  take(model.final_norm, tensor::Shape{width}, config.layers);
+  if (!config.tie_embeddings) {
+    take(model.head, tensor::Shape{config.vocab_size, width}, config.layers);
+  }
+}
+
 /// Views into `memory`, which holds parameter_count() floats in the order of Decoder::parameters(),
 /// less those that are quantised: their views are null.
 [[nodiscard]] ModelTensors model_tensors(const DecoderConfig& config,
                                          const Quantization& quantization, float* memory);
 /// The same as weights.
 [[nodiscard]] ModelWeights model_weights(const ModelTensors& tensors);
-
-/// What the backward pass needs of one layer; the rest is computed again.
-struct LayerActivations {
-  tensor::View<float> input;      ///< [N,C]
-  tensor::View<float> rstd1;      ///< [N]
-  tensor::View<float> qk;         ///< [N,(H+K)D], before their norms; null without these
-  tensor::View<float> qk_rstd;    ///< [N,H+K]
-  tensor::View<float> qkv;        ///< [N,(H+2K)D], after RoPE
-  tensor::View<float> attention;  ///< [N,HD]
-  tensor::View<float> lse;        ///< [N,H]
-  tensor::View<float> middle;     ///< [N,C], after attention
-  tensor::View<float> rstd2;      ///< [N]
-  tensor::View<float> gate_up;    ///< [N,2F]
-};
 
 /// Scratch of the linear layers, in floats.
 struct LinearScratch {
@@ -82,37 +102,10 @@ struct LinearScratch {
   std::int64_t dropped = 0;  ///< an adapter's input behind its mask; in training only
 };
 
-enum class Pass { kForward, kTraining };
-
-/// All memory of one pass over N = B*T tokens, from one arena.
-struct Workspace {
-  std::vector<LayerActivations> layers;  ///< all the same memory in a forward pass
-  tensor::View<float> output;            ///< [N,C], of the last layer
-  tensor::View<float> normed;            ///< [N,C]
-  tensor::View<float> delta;             ///< [N,C]
-  tensor::View<float> act;               ///< [N,F]
-  tensor::View<float> attention_scratch;
-  tensor::View<float> gathered;       ///< [N,C], rows with a target
-  tensor::View<float> gathered_norm;  ///< [N,C]
-  tensor::View<float> gathered_rstd;  ///< [N]
-  tensor::View<float> logits;         ///< [chunk,V]
-  LinearContext linear;               ///< its scratch; dropout is the pass's
-  // Training only.
-  tensor::View<float> dx;          ///< [N,C]
-  tensor::View<float> dattention;  ///< [N,HD]
-  tensor::View<float> dqkv;        ///< [N,(H+2K)D]
-  tensor::View<float> dgathered;   ///< [N,C]
-  tensor::View<float> norm_partial;
-  tensor::View<float> head_norm_partial;
-};
-
-/// Rows of logits held at a time: some 16 MiB of them, at least 64 and at most `rows`.
-[[nodiscard]] std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows);
-
-/// Reserves and lays out a workspace; reuses the arena's memory when it is large enough.
-[[nodiscard]] Workspace make_workspace(const DecoderConfig& config, const LinearScratch& scratch,
-                                       std::int64_t rows, std::int64_t length, Pass pass,
-                                       tensor::Arena& arena);
+struct DecoderCore;
+/// Makes `gradients` (of all parameters; without layers: none) those of the decoder and of its
+/// list of parameters.
+void bind_gradients(DecoderCore& core, const ModelTensors& gradients);
 
 /// cos and sin by position.
 struct RopeTable {
@@ -130,13 +123,15 @@ struct RopeTable {
 struct DecoderCore {
   DecoderConfig config;
   tensor::Arena parameter_memory;
-  tensor::Arena gradient_memory;
+  tensor::Arena own_gradients;  ///< where they do not share the pass's memory
   ModelWeights parameters;
   QuantizedState quantized;
   std::optional<LoraState> lora;
   ModelTensors gradients;  ///< without layers until enable_gradients(); null views with LoRA
+  GradientMemory gradient_memory = GradientMemory::kApart;
+  bool gradients_are_zero = false;  ///< or count as zero, where they share the pass's memory
   std::vector<Parameter> list;
-  tensor::Arena activation_memory;
+  tensor::Arena pass_memory;
   RopeTable rope;
 };
 

@@ -15,6 +15,14 @@ constexpr std::int64_t kRows = 64;
 constexpr std::int64_t kColumns = 64;
 }  // namespace
 
+void set_zero(tensor::View<float> x) {
+  const std::int64_t count = x.elements();
+  parallel_for(static_cast<std::size_t>((count + kPiece - 1) / kPiece), [&](std::size_t piece) {
+    const std::int64_t begin = static_cast<std::int64_t>(piece) * kPiece;
+    std::fill(x.data() + begin, x.data() + std::min(begin + kPiece, count), 0.0F);
+  });
+}
+
 void add(tensor::View<const float> a, tensor::View<const float> b, tensor::View<float> out) {
   NATIVO_CHECK(a.shape() == b.shape() && a.shape() == out.shape(), "add: shapes differ");
   const std::int64_t count = a.elements();
@@ -95,7 +103,6 @@ void scatter_rows(tensor::View<const float> from, std::span<const std::int32_t> 
   NATIVO_CHECK(from.shape() == (tensor::Shape{static_cast<std::int64_t>(rows.size()), to.size(1)}),
                "scatter_rows: shapes differ");
   const std::int64_t columns = to.size(1);
-  std::fill(to.data(), to.data() + to.elements(), 0.0F);
   parallel_for((rows.size() + 63) / 64, [&](std::size_t block) {
     for (std::size_t i = block * 64; i < std::min(rows.size(), block * 64 + 64); ++i) {
       std::memcpy(to.data() + rows[i] * columns,

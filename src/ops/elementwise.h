@@ -9,6 +9,9 @@
 
 namespace nativo::ops {
 
+/// x = 0.
+void set_zero(tensor::View<float> x);
+
 /// out = a + b, all of one shape; out may be a or b.
 void add(tensor::View<const float> a, tensor::View<const float> b, tensor::View<float> out);
 
@@ -25,7 +28,7 @@ void bias_backward(tensor::View<const float> dy, tensor::View<float> dbias);
 void gather_rows(tensor::View<const float> from, std::span<const std::int32_t> rows,
                  tensor::View<float> to);
 
-/// to[rows[i]] = from[i]; the other rows of to[N,C] become zero. `rows` must be distinct.
+/// to[rows[i]] = from[i]; the other rows of to[N,C] stay. `rows` must be distinct.
 void scatter_rows(tensor::View<const float> from, std::span<const std::int32_t> rows,
                   tensor::View<float> to);
 

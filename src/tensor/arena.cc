@@ -68,13 +68,17 @@ ArenaPlan::Slot ArenaPlan::add_bytes(std::string_view purpose, const Shape& shap
   return slot;
 }
 
-void Arena::reserve(const ArenaPlan& plan, std::string_view what) {
-  if (plan.bytes() <= capacity_) return;
+std::size_t Arena::capacity_for(std::size_t bytes) {
+  return round_up(bytes, bytes >= kHugePage ? kHugePage : kAlignment);
+}
+
+void Arena::reserve(std::size_t bytes, std::string_view what) {
+  if (bytes <= capacity_) return;
   memory_.reset();
   capacity_ = 0;
-  const bool huge = plan.bytes() >= kHugePage;
+  const bool huge = bytes >= kHugePage;
   const std::size_t unit = huge ? kHugePage : kAlignment;
-  const std::size_t size = round_up(plan.bytes(), unit);
+  const std::size_t size = capacity_for(bytes);
   const std::size_t available = available_memory();
   if (size <= available) {
     memory_.reset(static_cast<std::byte*>(std::aligned_alloc(unit, size)));

@@ -54,7 +54,11 @@ class Arena {
   /// Makes room for `plan`: reuses the memory when it is large enough, else allocates anew (views
   /// handed out before are then void). Throws Error(kTryAgain), naming `what` and both sizes, when
   /// the machine (or its cgroup) does not have the memory.
-  void reserve(const ArenaPlan& plan, std::string_view what);
+  void reserve(const ArenaPlan& plan, std::string_view what) { reserve(plan.bytes(), what); }
+  void reserve(std::size_t bytes, std::string_view what);
+  /// Bytes that an empty arena takes from the system for `bytes`: whole huge pages when it is
+  /// large.
+  [[nodiscard]] static std::size_t capacity_for(std::size_t bytes);
 
   /// Sets all bytes to zero.
   void zero();

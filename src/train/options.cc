@@ -73,6 +73,11 @@ void TrainOptions::visit(config::Visitor& visitor) {
                  .min = 0,
                  .max = 1e9},
                 clip_norm);
+  visitor.value({.name = "recompute",
+                 .help = "what the backward pass computes again instead of keeping it, each with "
+                         "all before it; less memory, more time, the same bits",
+                 .choices = {model::kRecomputeNames.begin(), model::kRecomputeNames.end()}},
+                recompute);
   visitor.value({.name = "z_loss",
                  .help = "adds this times (log of the softmax's sum)^2 to each token's loss, which "
                          "keeps logits near 0; PaLM: 1e-4, 0 = off",

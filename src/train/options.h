@@ -29,6 +29,7 @@ struct TrainOptions {
   double beta2 = 0.95;
   double eps = 1e-8;
   double clip_norm = 1.0;
+  std::string recompute = "norms";
   double z_loss = 0.0;
   double label_smoothing = 0.0;
   double neftune_alpha = 0.0;

@@ -71,6 +71,16 @@ Plan make_plan(const TrainOptions& options, std::int64_t rows) {
   return plan;
 }
 
+model::Recompute find_recompute(const TrainOptions& options) {
+  const auto rung = model::recompute_from_name(options.recompute);
+  if (!rung) {
+    throw Error(ExitCode::kConfig,
+                fmt::format("train.recompute: \"{}\" is none of {}", printable(options.recompute),
+                            fmt::join(model::kRecomputeNames, ", ")));
+  }
+  return *rung;
+}
+
 void check_options(const TrainOptions& options, const model::DecoderConfig& config) {
   if (options.seq_len < 1 || options.micro_batch < 1 || options.epochs < 1) {
     throw Error(ExitCode::kConfig, "train: seq_len, micro_batch and epochs are at least 1");
@@ -138,6 +148,7 @@ class Run {
                     .clip_norm = options_.clip_norm,
                     .state = state_type_from_option(options_.optimizer_state),
                     .seed = static_cast<std::uint64_t>(options_.seed)}),
+        recompute_(find_recompute(options_)),
         store_(input.dir, input.key, options_.keep, input.disk) {
     if (packing_.rows.empty()) {
       throw Error(ExitCode::kData, "there is nothing to train on: no example has a trained token",
@@ -157,7 +168,10 @@ class Run {
     started_ = monotonic_seconds();
     MetricsLog metrics(input_.dir / "metrics.jsonl", last_saved_, input_.disk);
     if (state_.step < plan_.steps) {
-      input_.decoder.enable_gradients();
+      // A step that is one batch needs no memory for gradients alone.
+      input_.decoder.enable_gradients(plan_.rows_per_step <= options_.micro_batch
+                                          ? model::GradientMemory::kShared
+                                          : model::GradientMemory::kApart);
       loop(metrics);
     }
     return {.steps = plan_.steps,
@@ -256,7 +270,8 @@ class Run {
           decoder.forward_backward(batch, {.scale = scale,
                                            .z_loss = options_.z_loss,
                                            .label_smoothing = options_.label_smoothing,
-                                           .neftune_alpha = options_.neftune_alpha});
+                                           .neftune_alpha = options_.neftune_alpha,
+                                           .recompute = recompute_});
       if (!std::isfinite(sum.loss)) not_finite(step, "loss", sum.loss, input_.train, part);
       loss += sum.loss;
     }
@@ -302,6 +317,7 @@ class Run {
   Schedule schedule_;
   RowStream stream_;
   Optimizer optimizer_;
+  model::Recompute recompute_;
   CheckpointStore store_;
   TrainState state_;
   std::int64_t last_saved_ = -1;

@@ -43,8 +43,10 @@ TEST(Rows, ScatterPutsBackWhatGatherTook) {
   std::vector<float> back(200 * 3, 5.0F);
   scatter_rows(view(std::as_const(part), {100, 3}), rows, view(back, {200, 3}));
   for (std::size_t i = 0; i < back.size(); ++i) {
-    EXPECT_EQ(back[i], i / 3 % 2 == 1 ? from[i] : 0.0F);
+    EXPECT_EQ(back[i], i / 3 % 2 == 1 ? from[i] : 5.0F);
   }
+  set_zero(view(back, {200, 3}));
+  EXPECT_EQ(back, std::vector<float>(200 * 3, 0.0F));
 }
 
 TEST(Bias, IsAddedToEveryRowAndSumsTheirGradients) {

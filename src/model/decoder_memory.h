@@ -1,0 +1,109 @@
+// The memory of one pass over a batch: what each step of it needs, and when, so that what is never
+// needed together lies in one place. Not for other folders (see model/memory_plan.h).
+// Rule: a tensor's lifetime covers every operation that touches it; the moments below are the
+// operations of model/decoder_block.cc in their order.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/decoder_config.h"
+#include "model/decoder_state.h"
+#include "model/linear.h"
+#include "model/lora.h"
+#include "model/recompute.h"
+#include "tensor/arena.h"
+#include "tensor/lifetime_plan.h"
+#include "tensor/view.h"
+
+namespace nativo::model {
+
+/// What one layer computes on its way forward, over N = B*T tokens.
+struct LayerActivations {
+  tensor::View<float> input;              ///< [N,C]
+  tensor::View<float> rstd1;              ///< [N]
+  tensor::View<float> normed1;            ///< [N,C]
+  tensor::View<float> qk;                 ///< [N,(H+K)D], before their norms; null without these
+  tensor::View<float> qk_rstd;            ///< [N,H+K]
+  tensor::View<float> qkv;                ///< [N,(H+2K)D], after RoPE
+  tensor::View<float> attention;          ///< [N,HD]
+  tensor::View<float> lse;                ///< [N,H]
+  tensor::View<float> attention_scratch;  ///< see ops::attention_workspace
+  tensor::View<float> middle;             ///< [N,C], after attention
+  tensor::View<float> rstd2;              ///< [N]
+  tensor::View<float> normed2;            ///< [N,C]
+  tensor::View<float> gate_up;            ///< [N,2F]
+  tensor::View<float> act;                ///< [N,F]
+};
+
+/// What its backward pass needs besides.
+struct LayerScratch {
+  tensor::View<float> normed1_again;      ///< [N,C], on the way to what is computed again
+  tensor::View<float> normed2_again;      ///< [N,C]
+  tensor::View<float> dact;               ///< [N,F]
+  tensor::View<float> dnormed2;           ///< [N,C]
+  tensor::View<float> norm_partial2;      ///< see ops::rmsnorm_backward
+  tensor::View<float> dattention;         ///< [N,HD]
+  tensor::View<float> attention_scratch;  ///< see ops::attention_workspace
+  tensor::View<float> dqkv;               ///< [N,(H+2K)D]
+  tensor::View<float> head_norm_partial;  ///< null where q and k have no norms
+  tensor::View<float> dnormed1;           ///< [N,C]
+  tensor::View<float> norm_partial1;
+};
+
+struct LayerMemory {
+  LayerActivations forward;
+  /// The same memory where something is kept, memory of its own where it is computed again; null
+  /// in a forward pass and where nothing below is trained.
+  LayerActivations backward;
+  LayerScratch scratch;
+};
+
+/// All memory of one pass, from one arena.
+struct Workspace {
+  std::vector<LayerMemory> layers;
+  tensor::View<float> output;         ///< [N,C], of the last layer
+  tensor::View<float> gathered;       ///< [n,C], rows with a target; n as in logits
+  tensor::View<float> gathered_norm;  ///< [n,C]
+  tensor::View<float> gathered_rstd;  ///< [n]
+  tensor::View<float> logits;         ///< [n,V], see logits_chunk
+  LinearContext linear;               ///< its scratch; dropout is the pass's
+  // Training only.
+  tensor::View<float> dnormed;  ///< [n,C]
+  tensor::View<float> norm_partial;
+  tensor::View<float> dx;  ///< [N,C]
+  ModelTensors gradients;  ///< where they share this memory; else null views
+};
+
+/// What decides how large a workspace is.
+struct PassShape {
+  std::int64_t rows = 0;    ///< B
+  std::int64_t length = 0;  ///< T
+  bool training = false;
+  Recompute recompute = Recompute::kNorms;
+  bool shares_gradients = false;         ///< the gradients of all parameters lie in the workspace
+  std::int64_t first_trained_layer = 0;  ///< below it nothing is trained and nothing kept
+};
+
+/// The lowest layer with an adapter; 0 without adapters.
+[[nodiscard]] std::int64_t first_trained_layer(const LoraConfig* lora);
+
+/// Rows of logits held at a time: some 32 MiB of them, in whole blocks of 64, at most 512 and at
+/// most `rows`.
+[[nodiscard]] std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows);
+
+/// The plan of a workspace, and when each half of the pass is.
+struct PassPlan {
+  tensor::LifetimePlan memory;
+  tensor::Lifetime forward;
+  tensor::Lifetime backward;  ///< loss and head included
+};
+[[nodiscard]] PassPlan plan_pass(const DecoderConfig& config, const LinearScratch& scratch,
+                                 const PassShape& shape);
+
+/// Reserves that plan's memory in `arena` (which is reused when it is large enough) and returns
+/// views into it.
+[[nodiscard]] Workspace make_workspace(const DecoderConfig& config, const LinearScratch& scratch,
+                                       const PassShape& shape, tensor::Arena& arena);
+
+}  // namespace nativo::model

@@ -1,0 +1,195 @@
+#include "model/decoder_pass.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+#include "model/lora.h"
+#include "ops/cross_entropy.h"
+#include "ops/elementwise.h"
+#include "ops/embedding.h"
+#include "ops/gemm.h"
+#include "ops/noise.h"
+#include "ops/rmsnorm.h"
+
+namespace nativo::model {
+namespace {
+
+const LoraConfig* lora_of(const DecoderCore& core) {
+  return core.lora ? &core.lora->config : nullptr;
+}
+
+Workspace workspace_for(DecoderCore& core, const Batch& batch, const StepOptions* options) {
+  PassShape shape{.rows = batch.rows, .length = batch.length, .training = options != nullptr};
+  if (options != nullptr) {
+    shape.recompute = options->recompute;
+    shape.shares_gradients = core.gradient_memory == GradientMemory::kShared;
+    shape.first_trained_layer = first_trained_layer(lora_of(core));
+  }
+  return make_workspace(
+      core.config,
+      linear_scratch(core.config, core.quantized.options, lora_of(core), batch.rows * batch.length),
+      shape, core.pass_memory);
+}
+
+}  // namespace
+
+DecoderPass::DecoderPass(DecoderCore& core, const Batch& batch, const StepOptions* options)
+    : core_(core),
+      batch_(batch),
+      options_(options),
+      prepared_(prepare_batch(core.config, batch)),
+      context_{core.config, prepared_, batch.positions, core.rope, {}, {}} {
+  const bool shares = shares_gradients();
+  if (shares) bind_gradients(core, {});
+  // Without targets there is nothing to compute, but gradients to be zero.
+  if (prepared_.target_row.empty() && (options == nullptr || !shares)) return;
+  core.rope.grow(core.config, prepared_.positions);
+  work_ = workspace_for(core, batch, options);
+  context_.linear = work_.linear;
+  if (options == nullptr) return;
+  if (core.lora) {
+    context_.linear.dropout = {core.lora->config.dropout, batch.noise.seed, batch.noise.step,
+                               batch.noise.first_row, batch.rows};
+  }
+  if (!shares) return;
+  bind_gradients(core, work_.gradients);
+  if (!prepared_.target_row.empty()) return;
+  for (std::int64_t layer = -1; layer <= core.config.layers; ++layer) start_gradients(layer);
+}
+
+bool DecoderPass::shares_gradients() const {
+  return core_.gradient_memory == GradientMemory::kShared;
+}
+
+void DecoderPass::start_gradients(std::int64_t layer) {
+  if (!shares_gradients()) return;
+  visit_tensors(core_.config, {}, core_.gradients,
+                [&](tensor::View<float>& view, const tensor::Shape&, std::int64_t at) {
+                  if (at == layer) ops::set_zero(view);
+                });
+}
+
+/// Document by document; padding gets none.
+void DecoderPass::add_neftune_noise(tensor::View<float> x) const {
+  const std::int64_t width = x.size(1);
+  for (std::int64_t row = 0; row < batch_.rows; ++row) {
+    const auto document = [&, first = row * batch_.length](std::int64_t t) {
+      return batch_.documents[static_cast<std::size_t>(first + t)];
+    };
+    std::int64_t end = 0;
+    for (std::int64_t begin = 0; begin < batch_.length; begin = end) {
+      end = begin + 1;
+      while (end < batch_.length && document(end) == document(begin)) ++end;
+      if (document(begin) < 0) continue;
+      const double magnitude =
+          options_->neftune_alpha / std::sqrt(static_cast<double>((end - begin) * width));
+      ops::add_uniform_noise(x.rows(row * batch_.length + begin, end - begin),
+                             ops::row_key(batch_.noise.seed, batch_.noise.step, 0,
+                                          batch_.noise.first_row + row, begin, width),
+                             static_cast<float>(magnitude));
+    }
+  }
+}
+
+void DecoderPass::run_layers() {
+  const tensor::View<float> x = work_.layers.front().forward.input;
+  ops::embedding_forward(core_.parameters.embedding, batch_.tokens, x);
+  if (options_ != nullptr && options_->neftune_alpha > 0.0) add_neftune_noise(x);
+  for (std::size_t layer = 0; layer < work_.layers.size(); ++layer) {
+    const bool last = layer + 1 == work_.layers.size();
+    context_.first_key = visible(core_.config, prepared_, static_cast<std::int64_t>(layer));
+    block_forward(context_, core_.parameters.layers[layer], work_.layers[layer].forward,
+                  last ? work_.output : work_.layers[layer + 1].forward.input);
+  }
+}
+
+void DecoderPass::for_logits(const LogitsBody& body) {
+  const std::span<const std::int32_t> rows(prepared_.target_row);
+  const auto chunk = static_cast<std::size_t>(work_.logits.size(0));
+  for (std::size_t first = 0; first < rows.size(); first += chunk) {
+    const std::size_t size = std::min(chunk, rows.size() - first);
+    const auto count = static_cast<std::int64_t>(size);
+    const tensor::View<float> normed = work_.gathered_norm.rows(0, count);
+    ops::gather_rows(work_.output, rows.subspan(first, size), work_.gathered.rows(0, count));
+    ops::rmsnorm_forward(work_.gathered.rows(0, count), core_.parameters.final_norm,
+                         static_cast<float>(core_.config.rms_norm_eps), normed,
+                         work_.gathered_rstd.rows(0, count));
+    const tensor::View<float> logits = work_.logits.rows(0, count);
+    ops::linear_forward(normed, core_.parameters.head, logits);
+    body(first, logits);
+  }
+}
+
+void DecoderPass::head_backward(std::size_t first, tensor::View<float> dlogits) {
+  const std::int64_t count = dlogits.size(0);
+  const tensor::View<float> normed = work_.gathered_norm.rows(0, count);
+  const tensor::View<float> dnormed = work_.dnormed.rows(0, count);
+  ops::linear_backward_input(dlogits, core_.parameters.head, dnormed, ops::Write::kOverwrite);
+  if (!core_.lora) ops::linear_backward_weight(dlogits, normed, core_.gradients.head);
+  // The norm's gradient lands where the normed rows were: nobody needs those any more.
+  ops::set_zero(normed);
+  ops::rmsnorm_backward(dnormed, work_.gathered.rows(0, count), core_.parameters.final_norm,
+                        work_.gathered_rstd.rows(0, count), normed, core_.gradients.final_norm,
+                        work_.norm_partial.rows(0, ops::rmsnorm_partial_rows(count)));
+  ops::scatter_rows(normed,
+                    std::span(prepared_.target_row).subspan(first, static_cast<std::size_t>(count)),
+                    work_.dx);
+}
+
+LossSum DecoderPass::run_backward() {
+  std::vector<double> log_prob(prepared_.target.size());
+  std::vector<double> loss(prepared_.target.size());
+  const std::int64_t layers = core_.config.layers;
+  start_gradients(layers);
+  if (core_.config.tie_embeddings) start_gradients(-1);
+  ops::set_zero(work_.dx);
+  for_logits([&](std::size_t first, tensor::View<float> logits) {
+    const auto size = static_cast<std::size_t>(logits.size(0));
+    ops::cross_entropy_forward_backward(
+        logits, std::span(prepared_.target).subspan(first, size),
+        {options_->scale, options_->z_loss, options_->label_smoothing},
+        std::span(log_prob).subspan(first, size), std::span(loss).subspan(first, size));
+    head_backward(first, logits);
+  });
+
+  const bool frozen = core_.lora.has_value();  // all but the adapters
+  const std::int64_t lowest = first_trained_layer(lora_of(core_));
+  for (std::int64_t layer = layers; layer-- > lowest;) {
+    const auto index = static_cast<std::size_t>(layer);
+    const LayerWeights& weights = core_.parameters.layers[index];
+    const LayerMemory& memory = work_.layers[index];
+    context_.first_key = visible(core_.config, prepared_, layer);
+    block_again(context_, weights, memory, options_->recompute);
+    start_gradients(layer);
+    block_backward(context_, weights, core_.gradients.layers[index], memory,
+                   {options_->recompute, !frozen || layer > lowest}, work_.dx);
+  }
+  if (!frozen) {
+    if (!core_.config.tie_embeddings) start_gradients(-1);
+    ops::embedding_backward(work_.dx, batch_.tokens, core_.gradients.embedding);
+  }
+  if (!options_->log_prob.empty()) spread_log_prob(log_prob, prepared_, options_->log_prob);
+  LossSum sum = sum_losses(log_prob);
+  sum.objective = std::accumulate(loss.begin(), loss.end(), 0.0);
+  return sum;
+}
+
+LossSum sum_losses(std::span<const double> log_prob) {
+  LossSum sum;
+  for (const double value : log_prob) sum.loss -= value;
+  sum.objective = sum.loss;
+  sum.targets = static_cast<std::int64_t>(log_prob.size());
+  return sum;
+}
+
+void spread_log_prob(std::span<const double> log_prob, const PreparedBatch& prepared,
+                     std::span<float> all) {
+  std::fill(all.begin(), all.end(), 0.0F);
+  for (std::size_t i = 0; i < log_prob.size(); ++i) {
+    all[static_cast<std::size_t>(prepared.target_row[i])] = static_cast<float>(log_prob[i]);
+  }
+}
+
+}  // namespace nativo::model

@@ -1,0 +1,57 @@
+// One batch on its way through a decoder: embedding, layers, head and, in training, back again.
+// Not here: one layer (model/decoder_block.h), parameters (model/decoder.cc). Not for other
+// folders. Rule: only rows with a target go through the head, a chunk at a time.
+#pragma once
+
+#include <functional>
+
+#include "model/decoder_batch.h"
+#include "model/decoder_block.h"
+#include "model/decoder_memory.h"
+#include "model/decoder_state.h"
+
+namespace nativo::model {
+
+class DecoderPass {
+ public:
+  /// Checks the batch and, if it has a target, lays out the memory; a pass without targets computes
+  /// nothing. All three arguments outlive the pass; `options` null = forward only. Gradients that
+  /// share this memory are void from here on. Throws as prepare_batch and Arena::reserve.
+  DecoderPass(DecoderCore& core, const Batch& batch, const StepOptions* options);
+
+  [[nodiscard]] const PreparedBatch& prepared() const { return prepared_; }
+
+  /// Embedding and layers.
+  void run_layers();
+
+  /// After run_layers(): body(first, logits) for each chunk of logits [n,V], those of the targets
+  /// first .. first + n - 1.
+  using LogitsBody = std::function<void(std::size_t first, tensor::View<float> logits)>;
+  void for_logits(const LogitsBody& body);
+
+  /// After run_layers(), in training: loss and gradients.
+  [[nodiscard]] LossSum run_backward();
+
+ private:
+  [[nodiscard]] bool shares_gradients() const;
+  /// Zeroes the gradients of a layer (see visit_tensors) if they have just come to life.
+  void start_gradients(std::int64_t layer);
+  void add_neftune_noise(tensor::View<float> x) const;
+  void head_backward(std::size_t first, tensor::View<float> dlogits);
+
+  DecoderCore& core_;
+  const Batch& batch_;
+  const StepOptions* options_;
+  PreparedBatch prepared_;
+  BlockContext context_;
+  Workspace work_;
+};
+
+/// Sums of -log_prob.
+[[nodiscard]] LossSum sum_losses(std::span<const double> log_prob);
+
+/// all[target_row[i]] = log_prob[i], and 0 elsewhere.
+void spread_log_prob(std::span<const double> log_prob, const PreparedBatch& prepared,
+                     std::span<float> all);
+
+}  // namespace nativo::model
