@@ -10,6 +10,7 @@
 #include "model/hf_directory.h"
 #include "model/peft_adapter.h"
 #include "pipeline/pipeline.h"
+#include "text/tokenizer_files.h"
 
 namespace nativo::cli {
 namespace {
@@ -31,7 +32,7 @@ void export_model(const Arguments& arguments) {
   model::SaveOptions options;
   options.type = model::storage_type_from_option(arguments.dtype).value();
   options.max_shard_bytes = static_cast<std::uint64_t>(arguments.shard_mib) << 20;
-  for (const char* name : {"tokenizer.model", "tokenizer_config.json", "generation_config.json"}) {
+  for (const char* name : text::kTokenizerFileNames) {
     if (fs::exists(from / name)) options.extra_files[name] = io::read_file(from / name);
   }
   model::save_decoder(arguments.to, decoder, options);

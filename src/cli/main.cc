@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   nativo::cli::add_eval(app);
   nativo::cli::add_report(app);
   nativo::cli::add_score(app);
+  nativo::cli::add_tokenize(app);
   nativo::cli::add_chat(app);
   nativo::cli::add_export(app);
   nativo::cli::add_doctor(app);

@@ -19,6 +19,7 @@ void add_stages(CLI::App& app);
 void add_translate(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_score(CLI::App& app);
+void add_tokenize(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_report(CLI::App& app);
 void add_export(CLI::App& app);

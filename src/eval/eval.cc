@@ -48,14 +48,12 @@ std::vector<std::string> answer_prompts(generate::LanguageModel& model,
                                         const generate::SamplerOptions& sampler) {
   Progress progress("answers", prompts.size(), "prompts");
   std::vector<std::string> answers;
-  generate::TextOptions options{.sampler = sampler, .stop_strings = {}, .stop_tokens = {}};
-  for (const char* piece : {"[INST]", "[/INST]"}) {
-    if (const auto id = model.tokenizer().piece_id(piece); id >= 0)
-      options.stop_tokens.push_back(id);
-  }
+  const text::ChatFormat format(model.tokenizer());
+  const generate::TextOptions options{
+      .sampler = sampler, .stop_strings = {}, .stop_tokens = format.stop_tokens()};
   for (const std::string& prompt : prompts) {
     stop_if_interrupted();
-    const auto ids = text::encode_chat_prompt(model.tokenizer(), {{"user", prompt}});
+    const auto ids = format.prompt({{"user", prompt}});
     if (std::ssize(ids) >= model.context_length()) {
       throw Error(
           ExitCode::kData,

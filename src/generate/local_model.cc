@@ -16,7 +16,6 @@ namespace nativo::generate {
 namespace {
 
 constexpr std::int64_t kScoreBatchTokens = 2048;
-constexpr const char* kTokenizerFile = "tokenizer.model";
 
 }  // namespace
 
@@ -26,7 +25,7 @@ LocalModel::LocalModel(model::Decoder decoder, text::Tokenizer tokenizer)
     throw Error(ExitCode::kData,
                 fmt::format("the tokenizer has {} pieces but the model only {} embeddings",
                             tokenizer_.vocab_size(), decoder_.config().vocab_size),
-                "tokenizer.model and the weights do not belong together");
+                "the tokenizer and the weights do not belong together");
   }
 }
 
@@ -85,7 +84,7 @@ Generation LocalModel::generate(std::span<const TokenId> prompt, const SamplerOp
     // A decoder may have more rows than the tokenizer has pieces; those are never drawn.
     const TokenId token =
         sampler.draw(logits.first(pieces), cached_, static_cast<std::uint64_t>(position));
-    if (token == tokenizer_.eos_id()) {
+    if (std::ranges::binary_search(tokenizer_.end_ids(), token)) {
       generation.reason = StopReason::kEndOfSequence;
       break;
     }
@@ -107,15 +106,16 @@ Generation LocalModel::generate(std::span<const TokenId> prompt, const SamplerOp
 
 std::unique_ptr<LocalModel> load_local_model(const std::filesystem::path& folder) {
   model::Decoder decoder = model::load_decoder(folder);  // compares every listed digest
+  const std::filesystem::path file = text::find_tokenizer(folder);
   const std::filesystem::path digests = folder / model::kDigestsFile;
   if (std::filesystem::exists(digests)) {
     const Json listed = parse_json(io::read_file(digests), digests.string());
-    if (!listed.value("files", Json::object()).contains(kTokenizerFile)) {
+    if (!listed.value("files", Json::object()).contains(file.filename().string())) {
       throw Error(ExitCode::kData, fmt::format("{}: nativo.digests.json does not vouch for it",
-                                               printable((folder / kTokenizerFile).string())));
+                                               printable(file.string())));
     }
   }
-  return std::make_unique<LocalModel>(std::move(decoder), text::Tokenizer(folder / kTokenizerFile));
+  return std::make_unique<LocalModel>(std::move(decoder), text::Tokenizer(folder));
 }
 
 }  // namespace nativo::generate

@@ -36,7 +36,7 @@ class LocalModel final : public LanguageModel {
   std::vector<TokenId> cached_;  ///< the tokens inside session_
 };
 
-/// Loads a Hugging Face directory that holds tokenizer.model beside the weights. Errors as in
+/// Loads a Hugging Face directory that holds a tokenizer beside the weights. Errors as in
 /// model::load_decoder and text::Tokenizer.
 [[nodiscard]] std::unique_ptr<LocalModel> load_local_model(const std::filesystem::path& folder);
 

@@ -11,10 +11,18 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 constexpr std::size_t kWindow = 64;
 constexpr std::size_t kKept = 16;
 
+/// "<0xE2>": the decoder of a tokenizer.json judges a run of them as a whole,
+/// and control tokens do not end one.
+bool is_byte_piece(std::string_view piece) {
+  return piece.size() == 6 && piece.starts_with("<0x") && piece.ends_with('>');
+}
+
 }  // namespace
 
 std::string StreamDecoder::push(text::TokenId id) {
   window_.push_back(id);
+  const bool undecided = is_byte_piece(tokenizer_.piece(id)) || tokenizer_.is_control(id);
+  if (tokenizer_.is_hugging_face() && undecided) return {};
   const std::string text = tokenizer_.decode(window_);
   std::string_view complete = text;
   while (complete.ends_with(kReplacement)) complete.remove_suffix(kReplacement.size());

@@ -100,7 +100,7 @@ Step filter_step(const Context& context, std::string input, bool with_tokenizer)
       [context, with_tokenizer, tokenizer_folder](const data::StageSpec& spec,
                                                   data::RecordReader& reader) {
         std::optional<text::Tokenizer> tokenizer;
-        if (with_tokenizer) tokenizer.emplace(tokenizer_folder / "tokenizer.model");
+        if (with_tokenizer) tokenizer.emplace(tokenizer_folder);
         filter::run_filter(context->stage(spec.name), spec, reader, context->options.filter,
                            context->options.run.language, tokenizer ? &*tokenizer : nullptr);
       });

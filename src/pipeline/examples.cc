@@ -10,6 +10,7 @@ namespace nativo::pipeline {
 std::vector<train::Example> make_examples(const std::vector<data::Record>& records,
                                           const text::Tokenizer& tokenizer,
                                           std::string_view train_on) {
+  const text::ChatFormat format(tokenizer);
   std::vector<train::Example> examples(records.size());
   parallel_for(records.size(), [&](std::size_t i) {
     const data::Record& record = records[i];
@@ -22,11 +23,13 @@ std::vector<train::Example> make_examples(const std::vector<data::Record>& recor
         messages.push_back({message.role, message.content});
       }
       try {
-        tokens = text::encode_chat(tokenizer, messages);
+        tokens = format.conversation(messages);
       } catch (const Error& e) {
         throw Error(e.code(), "record " + record.id + ": " + e.what(), e.hint());
       }
-      if (train_on == "all") std::fill(tokens.trained.begin() + 1, tokens.trained.end(), 1);
+      if (train_on == "all" && !tokens.trained.empty()) {
+        std::fill(tokens.trained.begin() + 1, tokens.trained.end(), 1);
+      }
     }
     examples[i] = {
         .tokens = std::move(tokens.ids), .loss_mask = std::move(tokens.trained), .id = record.id};

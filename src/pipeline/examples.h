@@ -10,8 +10,9 @@
 
 namespace nativo::pipeline {
 
-/// One example a record, in order, tokenised on all threads. Conversations use the chat format;
-/// `train_on` is "assistant" (the assistant's turns and the EOS after each) or "all". Plain texts
+/// One example a record, in order, tokenised on all threads. Conversations are written in the
+/// tokenizer's ChatFormat; `train_on` is "assistant" (the assistant's turns and what ends each) or
+/// "all". Plain texts
 /// are always trained on whole. A conversation that breaks the alternation of roles was rejected
 /// long before: it throws Error(kData) naming the record.
 [[nodiscard]] std::vector<train::Example> make_examples(const std::vector<data::Record>& records,

@@ -18,7 +18,8 @@ void ModelOptions::visit(config::Visitor& v) {
           base_language);
   v.path(
       {.name = "tokenizer",
-       .help = "sentencepiece model; empty = the base's own, or trained on the sources for init:"},
+       .help = "tokenizer.json, tokenizer.model or a folder with one; empty = the base's own, or "
+               "trained on the sources for init:"},
       tokenizer);
   v.value(
       {.name = "vocab_size", .help = "pieces of a tokenizer trained here", .min = 300, .max = 1e6},

@@ -12,7 +12,8 @@
 #include "model/peft_adapter.h"
 #include "pipeline/examples.h"
 #include "pipeline/pipeline.h"
-#include "text/chat_format.h"
+#include "text/instruct_format.h"
+#include "text/tokenizer.h"
 #include "train/trainer.h"
 
 namespace nativo::pipeline {
@@ -20,11 +21,7 @@ namespace {
 
 using Context = std::shared_ptr<RunContext>;
 
-constexpr std::string_view kTokenizerFile = "tokenizer.model";
-
-fs::path tokenizer_file(const RunContext& context) {
-  return context.folder / "tokenizer" / kTokenizerFile;
-}
+fs::path tokenizer_folder(const RunContext& context) { return context.folder / "tokenizer"; }
 
 /// What a training learns from, and what it is measured on.
 struct Split {
@@ -53,33 +50,56 @@ Split base_records(const RunContext& context) {
   return split;
 }
 
-/// The template that transformers' apply_chat_template needs to give text/chat_format.h's tokens.
-Json tokenizer_config(const text::Tokenizer& tokenizer, std::int64_t max_positions) {
-  return {{"tokenizer_class", "LlamaTokenizer"},
-          {"bos_token", tokenizer.piece(tokenizer.bos_id())},
-          {"eos_token", tokenizer.piece(tokenizer.eos_id())},
-          {"unk_token", "<unk>"},
-          {"add_bos_token", true},
-          {"add_eos_token", false},
-          {"legacy", true},
-          {"model_max_length", max_positions},
-          {"chat_template",
-           "{{ bos_token }}{% set ns = namespace(system='') %}{% for m in messages %}"
-           "{% if m['role'] == 'system' %}{% set ns.system = m['content'] + '\n\n' %}"
-           "{% elif m['role'] == 'user' %}{{ '[INST] ' + ns.system + m['content'] + ' [/INST]' }}"
-           "{% set ns.system = '' %}{% else %}{{ ' ' + m['content'] + eos_token }}"
-           "{% endif %}{% endfor %}"}};
+Json generation_config(const text::Tokenizer& tokenizer) {
+  Json config = Json::object();
+  if (tokenizer.bos_id() >= 0) config["bos_token_id"] = tokenizer.bos_id();
+  if (const auto& ends = tokenizer.end_ids(); ends.size() == 1) {
+    config["eos_token_id"] = ends[0];
+  } else if (!ends.empty()) {
+    config["eos_token_id"] = ends;
+  }
+  return config;
+}
+
+/// What transformers needs beside a tokenizer that came without any of it.
+Json new_tokenizer_config(const text::Tokenizer& tokenizer, std::int64_t max_positions) {
+  Json config = {{"tokenizer_class",
+                  tokenizer.is_hugging_face() ? "PreTrainedTokenizerFast" : "LlamaTokenizer"}};
+  if (tokenizer.bos_id() >= 0) config["bos_token"] = tokenizer.piece(tokenizer.bos_id());
+  if (tokenizer.eos_id() >= 0) config["eos_token"] = tokenizer.piece(tokenizer.eos_id());
+  if (!tokenizer.is_hugging_face()) {
+    config["unk_token"] = "<unk>";
+    config["add_bos_token"] = true;
+    config["add_eos_token"] = false;
+    config["legacy"] = true;
+  }
+  config["model_max_length"] = max_positions;
+  return config;
+}
+
+/// The tokenizer's own files; what they leave out is said as the training understood it.
+text::TokenizerFiles tokenizer_files(const text::Tokenizer& tokenizer, std::int64_t max_positions) {
+  text::TokenizerFiles files = tokenizer.files();
+  std::string& config = files[text::kTokenizerConfigFile];
+  if (config.empty()) {
+    config = dump_json_pretty(new_tokenizer_config(tokenizer, max_positions));
+  }
+  if (!text::find_chat_template(files)) {
+    Json with_template = parse_json(config, text::kTokenizerConfigFile);
+    with_template["chat_template"] = text::kInstructTemplate;
+    config = dump_json_pretty(with_template);
+  }
+  if (!files.contains(text::kGenerationConfigFile)) {
+    files[text::kGenerationConfigFile] = dump_json_pretty(generation_config(tokenizer));
+  }
+  return files;
 }
 
 model::SaveOptions save_options(const RunContext& context, const text::Tokenizer& tokenizer,
                                 const model::DecoderConfig& config) {
   model::SaveOptions options;
   options.type = model::storage_type_from_option(context.options.model.dtype).value();
-  options.extra_files[std::string(kTokenizerFile)] = tokenizer.model_bytes();
-  options.extra_files["tokenizer_config.json"] =
-      dump_json_pretty(tokenizer_config(tokenizer, config.max_positions));
-  options.extra_files["generation_config.json"] = dump_json_pretty(
-      {{"bos_token_id", tokenizer.bos_id()}, {"eos_token_id", tokenizer.eos_id()}});
+  options.extra_files = tokenizer_files(tokenizer, config.max_positions);
   return options;
 }
 
@@ -125,7 +145,7 @@ void train_and_save(const RunContext& context, const data::StageSpec& spec, cons
                     model::Decoder& decoder, const Split& split, train::TrainOptions options) {
   const double start = monotonic_seconds();
   options.seed = context.options.run.seed;
-  const text::Tokenizer tokenizer(tokenizer_file(context));
+  const text::Tokenizer tokenizer(tokenizer_folder(context));
   if (tokenizer.vocab_size() > decoder.config().vocab_size) {
     throw Error(ExitCode::kData,
                 fmt::format("tokenizer has {} pieces but the model only {}", tokenizer.vocab_size(),
@@ -167,18 +187,19 @@ Step tokenizer_step(const Context& context) {
   step.folder = context->folder / "tokenizer";
   const ModelOptions& options = context->options.model;
   fs::path given = options.tokenizer;
-  if (given.empty() && options.preset().empty()) given = fs::path(options.base) / kTokenizerFile;
+  if (given.empty() && options.preset().empty()) given = options.base;
   if (given.empty()) step.needs = {"ingest"};
   step.spec = [context, given] {
     data::StageSpec spec{.name = "tokenizer", .key = {}, .version = 1, .options = {}};
     if (!given.empty()) {
       if (!fs::exists(given)) {
         throw Error(ExitCode::kMissingInput, given.native() + ": no such tokenizer",
-                    "set model.tokenizer to a sentencepiece model, or model.base to a Hugging Face "
-                    "directory that holds tokenizer.model");
+                    "set model.tokenizer to a tokenizer.json, a tokenizer.model or a folder that "
+                    "holds one, or model.base to a Hugging Face directory with a tokenizer");
       }
-      spec.inputs.push_back(
-          {{"name", kTokenizerFile}, {"sha256", context->digests.file_digest(given)}});
+      for (const auto& [name, bytes] : text::read_tokenizer_files(given)) {
+        spec.inputs.push_back({{"name", name}, {"sha256", sha256_hex(bytes)}});
+      }
     } else {
       spec.options["vocab_size"] = context->options.model.vocab_size;
       spec.inputs.push_back(
@@ -190,9 +211,9 @@ Step tokenizer_step(const Context& context) {
     const double start = monotonic_seconds();
     io::posix_disk().remove_all(folder);
     io::posix_disk().make_folders(folder);
-    std::string bytes;
+    text::TokenizerFiles files;
     if (!given.empty()) {
-      bytes = io::read_file(given, std::uint64_t{256} << 20);
+      files = text::read_tokenizer_files(given);
     } else {
       log::info("{:<10} training a vocabulary of {} pieces", "tokenizer",
                 context->options.model.vocab_size);
@@ -200,11 +221,18 @@ Step tokenizer_step(const Context& context) {
       for (const data::Record& record : data::read_all(context->stage("ingest"))) {
         texts.push_back(data::full_text(record));
       }
-      bytes =
+      files[text::kSentencePieceFile] =
           text::train_tokenizer(texts, context->options.model.vocab_size, {"[INST]", "[/INST]"});
     }
-    const text::Tokenizer tokenizer = text::Tokenizer::from_bytes(bytes, kTokenizerFile);
-    io::write_file_atomically(folder / kTokenizerFile, bytes);
+    const auto tokenizer = text::Tokenizer::from_files(std::move(files), given.string());
+    for (const auto& [name, bytes] : tokenizer.files()) {
+      io::write_file_atomically(folder / name, bytes);
+    }
+    // The base's config.json, which may be what names the ends, stays behind.
+    if (tokenizer.is_hugging_face() && !tokenizer.files().contains(text::kGenerationConfigFile)) {
+      io::write_file_atomically(folder / text::kGenerationConfigFile,
+                                dump_json_pretty(generation_config(tokenizer)));
+    }
     complete_step(folder, spec, monotonic_seconds() - start,
                   {{"summary", fmt::format("{} pieces", tokenizer.vocab_size())},
                    {"pieces", tokenizer.vocab_size()}});
@@ -232,7 +260,7 @@ Step base_step(const Context& context) {
     return keyed(std::move(spec));
   };
   step.run = [context, folder = step.folder](const data::StageSpec& spec) {
-    const text::Tokenizer tokenizer(tokenizer_file(*context));
+    const text::Tokenizer tokenizer(tokenizer_folder(*context));
     model::DecoderConfig config =
         model::preset(context->options.model.preset(), tokenizer.vocab_size());
     config.bos_id = tokenizer.bos_id();
@@ -271,7 +299,7 @@ Step train_step(const Context& context) {
     const fs::path base = base_model_folder(*context);
     if (!fs::is_directory(base)) {
       throw Error(ExitCode::kMissingInput, "[model] base: " + base.native() + ": no such folder",
-                  "give a Hugging Face directory (config.json, *.safetensors, tokenizer.model), or "
+                  "give a Hugging Face directory (config.json, *.safetensors, a tokenizer), or "
                   "init:tiny to start from nothing");
     }
     for (Json file : context->digests.digests(base)) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <iostream>
 #include <vector>
 
@@ -18,16 +19,22 @@ namespace {
 
 constexpr std::string_view kPrompt = "> ";
 
+/// Some templates tell the model what day it is.
+std::tm local_time() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  return local;
+}
+
 /// One conversation: its history, its settings, and what each line does to them.
 class Chat {
  public:
   Chat(generate::LanguageModel& model, const ChatOptions& options, const ChatConsole& console)
-      : model_(model), options_(options), console_(console) {
-    for (const char* piece : {"[INST]", "[/INST]"}) {
-      const text::TokenId id = model.tokenizer().piece_id(piece);
-      if (id >= 0) stop_tokens_.push_back(id);
-    }
-  }
+      : model_(model),
+        options_(options),
+        console_(console),
+        format_(model.tokenizer(), local_time()) {}
 
   void run() {
     if (console_.interactive) say("Type a question; /help lists the commands, /exit leaves.\n");
@@ -107,7 +114,7 @@ class Chat {
     std::vector<text::ChatMessage> messages;
     if (!options_.system.empty()) messages.push_back({"system", options_.system});
     messages.insert(messages.end(), history_.begin(), history_.end());
-    return text::encode_chat_prompt(model_.tokenizer(), messages);
+    return format_.prompt(messages);
   }
 
   /// The prompt for the history, whose last message is the question. Forgets the oldest turns until
@@ -143,7 +150,7 @@ class Chat {
       return;
     }
     generate::TextOptions options{
-        .sampler = options_.sampler, .stop_strings = {}, .stop_tokens = stop_tokens_};
+        .sampler = options_.sampler, .stop_strings = {}, .stop_tokens = format_.stop_tokens()};
     options.sampler.seed += answers_++;
     std::string answer = stream(ids, options);
     // An empty turn would teach the model to be silent.
@@ -182,7 +189,7 @@ class Chat {
   generate::LanguageModel& model_;
   ChatOptions options_;
   const ChatConsole& console_;
-  std::vector<text::TokenId> stop_tokens_;
+  text::ChatFormat format_;
   std::vector<text::ChatMessage> history_;
   std::int64_t answers_ = 0;
 };

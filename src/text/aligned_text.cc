@@ -1,5 +1,7 @@
 #include "text/aligned_text.h"
 
+#include "base/error.h"
+
 namespace nativo::text {
 namespace {
 
@@ -26,6 +28,9 @@ Unit unit_at(std::string_view text, std::size_t start) {
   }
   return {length, true};
 }
+
+/// 18 times is the most of NFKD; a hostile Replace or charsmap could do more.
+std::size_t most_bytes_of(std::size_t source) { return (std::size_t{16} << 20) + 32 * source; }
 
 }  // namespace
 
@@ -59,6 +64,10 @@ void AlignedWriter::keep(std::size_t begin, std::size_t end) {
 }
 
 void AlignedWriter::put(std::string_view text, std::size_t begin, std::size_t end) {
+  if (text_.size() + text.size() > most_bytes_of(source_.text_.size())) {
+    throw Error(ExitCode::kData, "the tokenizer blows a text up beyond all bounds",
+                "its normalizer is damaged");
+  }
   text_ += text;
   if (source_.tracked_) origins_.insert(origins_.end(), text.size(), source_.origin({begin, end}));
 }

@@ -1,121 +1,129 @@
 #include "text/chat_format.h"
 
-#include <fmt/format.h>
-
-#include <span>
+#include <algorithm>
 
 #include "base/error.h"
-#include "base/strings.h"
+#include "base/json.h"
+#include "text/instruct_format.h"
 
 namespace nativo::text {
 namespace {
 
-class ChatEncoder {
- public:
-  explicit ChatEncoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {
-    if (tokenizer.bos_id() < 0 || tokenizer.eos_id() < 0) {
-      throw Error(ExitCode::kData, "the tokenizer has no pieces that begin and end a sequence",
-                  "use a tokenizer with <s> and </s>");
-    }
-    const TokenId open = tokenizer.piece_id("[INST]");
-    const TokenId close = tokenizer.piece_id("[/INST]");
-    if (open >= 0 && close >= 0 && tokenizer.is_control(open) && tokenizer.is_control(close)) {
-      open_ = open;
-      close_ = close;
-    }
-    add(tokenizer.bos_id(), false);
-  }
-
-  void user(const std::string& content) {
-    if (open_ >= 0) {
-      add(open_, false);
-      add(content, false);
-      add(close_, false);
-    } else {
-      add("[INST] " + content + " [/INST]", false);
+/// tokenizer_config.json with what older and newer writers leave out: the ends of a sequence, and
+/// the control tokens, which tell where a turn ends.
+Json complete_config(const Tokenizer& tokenizer) {
+  const auto file = tokenizer.files().find(kTokenizerConfigFile);
+  Json config = file == tokenizer.files().end() ? Json::object()
+                                                : parse_json(file->second, kTokenizerConfigFile);
+  if (!config.is_object()) config = Json::object();
+  const auto name = [&](const char* key, TokenId id) {
+    if (id >= 0 && !config.contains(key)) config[key] = tokenizer.piece(id);
+  };
+  name("bos_token", tokenizer.bos_id());
+  name("eos_token", tokenizer.eos_id());
+  if (!config.contains("added_tokens_decoder")) {
+    Json& tokens = config["added_tokens_decoder"] = Json::object();
+    for (TokenId id = 0; id < static_cast<TokenId>(tokenizer.vocab_size()); ++id) {
+      if (!tokenizer.is_control(id)) continue;
+      tokens[std::to_string(id)] = {{"content", tokenizer.piece(id)}, {"special", true}};
     }
   }
-
-  void assistant(std::string_view content) {
-    if (open_ >= 0) content = content.substr(0, content.find_last_not_of(' ') + 1);
-    add(content, true);
-    add(tokenizer_.eos_id(), true);
-  }
-
-  void document(std::string_view text) {
-    add(text, true);
-    add(tokenizer_.eos_id(), true);
-  }
-
-  [[nodiscard]] ChatTokens take() { return std::move(tokens_); }
-
- private:
-  void add(TokenId id, bool trained) {
-    tokens_.ids.push_back(id);
-    tokens_.trained.push_back(trained ? 1 : 0);
-  }
-  void add(std::string_view text, bool trained) {
-    for (const TokenId id : tokenizer_.encode(text)) add(id, trained);
-  }
-
-  const Tokenizer& tokenizer_;
-  TokenId open_ = -1;  ///< [INST] as one token, or -1 when it is text
-  TokenId close_ = -1;
-  ChatTokens tokens_;
-};
-
-[[noreturn]] void bad_conversation(std::size_t index, std::string_view what) {
-  throw Error(ExitCode::kData, fmt::format("message {} of a conversation {}", index + 1, what),
-              "a conversation is an optional system message, then user and assistant in turn");
-}
-
-ChatTokens encode(const Tokenizer& tokenizer, std::span<const ChatMessage> messages,
-                  std::string_view last_role) {
-  ChatEncoder encoder(tokenizer);
-  std::string system;
-  std::size_t index = 0;
-  if (!messages.empty() && messages[0].role == "system") {
-    system = messages[0].content;
-    index = 1;
-  }
-  const std::size_t first = index;
-  for (; index < messages.size(); ++index) {
-    const bool is_user = (index - first) % 2 == 0;
-    const std::string_view expected = is_user ? "user" : "assistant";
-    if (messages[index].role != expected) {
-      bad_conversation(index, fmt::format("is from \"{}\" where {} should speak",
-                                          printable(messages[index].role), expected));
-    }
-    if (!is_user) {
-      encoder.assistant(messages[index].content);
-    } else if (index == first && !system.empty()) {
-      encoder.user(system + "\n\n" + messages[index].content);
-    } else {
-      encoder.user(messages[index].content);
-    }
-  }
-  if (messages.size() == first || messages.back().role != last_role) {
-    bad_conversation(messages.empty() ? 0 : messages.size() - 1,
-                     fmt::format("should be the last, from {}", last_role));
-  }
-  return encoder.take();
+  return config;
 }
 
 }  // namespace
 
-ChatTokens encode_chat(const Tokenizer& tokenizer, const std::vector<ChatMessage>& messages) {
-  return encode(tokenizer, messages, "assistant");
+std::tm fixed_day() {
+  std::tm day{};
+  day.tm_year = 124;
+  day.tm_mon = 6;
+  day.tm_mday = 1;
+  day.tm_hour = 12;
+  day.tm_wday = 1;
+  day.tm_yday = 182;
+  return day;
 }
 
-std::vector<TokenId> encode_chat_prompt(const Tokenizer& tokenizer,
-                                        const std::vector<ChatMessage>& messages) {
-  return encode(tokenizer, messages, "user").ids;
+ChatFormat::ChatFormat(const Tokenizer& tokenizer, const std::tm& today)
+    : tokenizer_(tokenizer), today_(today) {
+  const auto own = find_chat_template(tokenizer.files());
+  const bool instruct = !own || own->text == kInstructTemplate;
+  if (!instruct || tokenizer.is_hugging_face()) {
+    template_.emplace(own ? own->text : std::string(kInstructTemplate),
+                      own ? own->name : "the instruct template", complete_config(tokenizer));
+  }
+  find_stop_tokens();
+}
+
+ChatTokens ChatFormat::conversation(const std::vector<ChatMessage>& messages) const {
+  if (!template_) return encode_instruct(tokenizer_, messages);
+  return tokens_of(render(messages, false));
+}
+
+std::vector<TokenId> ChatFormat::prompt(const std::vector<ChatMessage>& messages) const {
+  if (!template_) return encode_instruct_prompt(tokenizer_, messages);
+  return tokens_of(render(messages, true)).ids;
+}
+
+RenderedChat ChatFormat::render(const std::vector<ChatMessage>& messages, bool prompt) const {
+  ChatInput input;
+  for (const ChatMessage& message : messages) {
+    input.messages.push_back({{"role", message.role}, {"content", message.content}});
+  }
+  input.add_generation_prompt = prompt;
+  return template_->render(input, today_);
+}
+
+ChatTokens ChatFormat::tokens_of(const RenderedChat& chat) const {
+  Encoding encoding = tokenizer_.encode_with_offsets(
+      chat.text, {.special = {.parse = true, .literal = chat.content}});
+  ChatTokens tokens;
+  tokens.trained.assign(encoding.ids.size(), 0);
+  // Both lists ascend.
+  auto range = chat.trained.begin();
+  for (std::size_t i = 0; i < encoding.ids.size(); ++i) {
+    const auto [begin, end] = encoding.offsets[i];
+    while (range != chat.trained.end() && range->second <= begin) ++range;
+    if (range == chat.trained.end()) break;
+    if (std::max(end, begin + 1) > range->first) tokens.trained[i] = 1;
+  }
+  tokens.ids = std::move(encoding.ids);
+  return tokens;
+}
+
+void ChatFormat::find_stop_tokens() {
+  if (!template_) {
+    for (const char* piece : {"[INST]", "[/INST]"}) {
+      if (const TokenId id = tokenizer_.piece_id(piece); id >= 0) stop_tokens_.push_back(id);
+    }
+    return;
+  }
+  try {
+    const ChatTokens probe = tokens_of(render({{"user", "a"}, {"assistant", "b"}}, false));
+    for (std::size_t i = probe.ids.size(); i-- > 0;) {
+      if (probe.trained[i] == 0 || !tokenizer_.is_control(probe.ids[i])) continue;
+      stop_tokens_.push_back(probe.ids[i]);
+      return;
+    }
+  } catch (const Error&) {
+    // A template that refuses this conversation says why when it is given a real one.
+  }
 }
 
 ChatTokens encode_document(const Tokenizer& tokenizer, std::string_view text) {
-  ChatEncoder encoder(tokenizer);
-  encoder.document(text);
-  return encoder.take();
+  if (tokenizer.eos_id() < 0) {
+    throw Error(ExitCode::kData, "the tokenizer has no token that ends a sequence",
+                "tokenizer_config.json names one as eos_token");
+  }
+  ChatTokens tokens;
+  if (tokenizer.bos_id() >= 0) tokens.ids.push_back(tokenizer.bos_id());
+  const std::size_t given = tokens.ids.size();
+  const std::vector<TokenId> ids = tokenizer.encode(text);
+  tokens.ids.insert(tokens.ids.end(), ids.begin(), ids.end());
+  tokens.ids.push_back(tokenizer.eos_id());
+  tokens.trained.assign(tokens.ids.size(), 1);
+  std::fill_n(tokens.trained.begin(), given, 0);
+  return tokens;
 }
 
 }  // namespace nativo::text

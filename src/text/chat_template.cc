@@ -6,12 +6,9 @@
 #include <array>
 
 #include "base/error.h"
-#include "io/file.h"
 
 namespace nativo::text {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 9> kRoles = {"system",   "user",      "assistant",
                                                     "tool",     "developer", "model",
@@ -50,30 +47,29 @@ jinja::Value message_value(jinja::Heap& heap, const Json& json, int owner) {
   return value;
 }
 
-Json read_json(const fs::path& path) { return parse_json(io::read_file(path), path.string()); }
-
 }  // namespace
 
-std::optional<ChatTemplate> ChatTemplate::from_folder(const fs::path& folder) {
-  const fs::path config_path = folder / "tokenizer_config.json";
-  const Json config = fs::exists(config_path) ? read_json(config_path) : Json::object();
-  if (!config.is_object())
-    throw Error(ExitCode::kData, config_path.string() + ": not a JSON object");
-  const fs::path own = folder / "chat_template.jinja";
-  if (fs::exists(own)) return ChatTemplate(io::read_file(own), own.string(), config);
+std::optional<ChatTemplateSource> find_chat_template(const TokenizerFiles& files) {
+  Json config = Json::object();
+  if (const auto file = files.find(kTokenizerConfigFile); file != files.end()) {
+    config = parse_json(file->second, kTokenizerConfigFile);
+    if (!config.is_object())
+      throw Error(ExitCode::kData, std::string(kTokenizerConfigFile) + ": not a JSON object");
+  }
+  if (const auto own = files.find(kChatTemplateFile); own != files.end())
+    return ChatTemplateSource{own->second, kChatTemplateFile};
   if (!config.contains("chat_template") || config["chat_template"].is_null()) return std::nullopt;
   const Json& found = config["chat_template"];
-  const std::string name = config_path.string();
-  if (found.is_string()) return ChatTemplate(found.get<std::string>(), name, config);
+  if (found.is_string()) return ChatTemplateSource{found.get<std::string>(), kTokenizerConfigFile};
   if (found.is_array()) {
     for (const Json& one : found) {
       if (one.is_object() && one.contains("name") && one["name"] == "default" &&
           one.contains("template") && one["template"].is_string())
-        return ChatTemplate(one["template"].get<std::string>(), name, config);
+        return ChatTemplateSource{one["template"].get<std::string>(), kTokenizerConfigFile};
     }
   }
   throw Error(ExitCode::kData,
-              config_path.string() +
+              std::string(kTokenizerConfigFile) +
                   ": chat_template is neither a string nor a list with a "
                   "template called default",
               "put the template into chat_template.jinja beside it");

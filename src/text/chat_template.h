@@ -1,10 +1,9 @@
-// A model's own chat template, from its folder: conversation in, text out, with the bytes that came
+// A model's own chat template, from its files: conversation in, text out, with the bytes that came
 // from messages (which must never become special tokens) and those a model learns to say.
 // Not here: token ids (text/chat_format.h), the template language (text/jinja_interpreter.h).
 #pragma once
 
 #include <ctime>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +13,7 @@
 #include "base/json.h"
 #include "text/byte_range.h"
 #include "text/jinja_interpreter.h"
+#include "text/tokenizer_files.h"
 
 namespace nativo::text {
 
@@ -37,14 +37,20 @@ struct RenderedChat {
   std::vector<ByteRange> trained;
 };
 
+/// A template's text, and the file it is from.
+struct ChatTemplateSource {
+  std::string text;
+  std::string name;
+};
+
+/// The template of a model's folder: chat_template.jinja, or "chat_template" of
+/// tokenizer_config.json (of named ones, the one called "default"); nothing when there is none.
+/// Throws Error(kData) that names the file when one of them is damaged.
+[[nodiscard]] std::optional<ChatTemplateSource> find_chat_template(const TokenizerFiles& files);
+
 /// Immutable; render() may run on several threads at once.
 class ChatTemplate {
  public:
-  /// The template of a model's folder: chat_template.jinja, or "chat_template" of
-  /// tokenizer_config.json (of named ones, the one called "default"); nothing when there is none.
-  /// Throws Error(kData) that names the file when one of them is damaged.
-  [[nodiscard]] static std::optional<ChatTemplate> from_folder(const std::filesystem::path& folder);
-
   /// `tokenizer_config` gives bos_token, eos_token and their like, and the special tokens of
   /// added_tokens_decoder.
   ChatTemplate(std::string_view source, std::string name, const Json& tokenizer_config);

@@ -19,6 +19,7 @@ using Tokens = std::vector<std::string>;
 
 constexpr int kMaxDepth = 8;
 constexpr std::size_t kMaxSteps = 64;
+constexpr std::size_t kMaxContent = 1024;
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 std::string joined(const Tokens& tokens, std::string_view between) {
@@ -185,6 +186,7 @@ void HfDecoder::add(simdjson::dom::element json, const std::string& path, int de
   } else if (type == "Replace") {
     const HfPattern pattern(object.require("pattern"), object.path_of("pattern"));
     const std::string content(object.text("content"));
+    if (content.size() > kMaxContent) refuse_json(object.path_of("content"), "is too long");
     steps_.emplace_back([pattern, content](Tokens& tokens) {
       for (std::string& token : tokens) {
         AlignedText text(std::move(token), false);

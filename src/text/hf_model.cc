@@ -142,13 +142,15 @@ std::unique_ptr<SubwordModel> read_hf_model(simdjson::dom::element json, std::st
   JsonObject object(json, std::string(path));
   const std::string_view type = type_of(object);
   if (type == "BPE") return read_bpe(object, std::move(context));
+  if (type != "Unigram" && type != "WordPiece") {
+    refuse_json(object.path_of("type"), fmt::format("\"{}\" is not supported", printable(type)));
+  }
   if (context.byte_level) {
     refuse_json(object.path_of("type"),
-                fmt::format("\"{}\" behind ByteLevel is not supported", printable(type)));
+                fmt::format("\"{}\" behind ByteLevel is not supported", type));
   }
-  if (type == "Unigram") return read_unigram(object, std::move(context));
-  if (type == "WordPiece") return read_word_piece(object, std::move(context));
-  refuse_json(object.path_of("type"), fmt::format("\"{}\" is not supported", printable(type)));
+  return type == "Unigram" ? read_unigram(object, std::move(context))
+                           : read_word_piece(object, std::move(context));
 }
 
 }  // namespace nativo::text

@@ -24,8 +24,9 @@ namespace {
 constexpr int kMaxDepth = 8;
 constexpr std::size_t kMaxSteps = 64;
 constexpr std::size_t kMaxContent = 1024;
-/// What a normaliser may blow a text up to: 18 times is the most of NFKD, a Replace could do more.
-constexpr std::size_t kMaxBytes = std::size_t{1} << 30;
+/// What a whole chain of steps may make of a text: see AlignedWriter::put for one step.
+constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+constexpr std::size_t kMostTimes = 64;
 
 bool is_ascii(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -203,9 +204,6 @@ void replace_matches(AlignedText& aligned, const HfPattern& pattern, std::string
   std::vector<ByteRange> matches;
   pattern.find_all(text, 0, matches);
   if (matches.empty()) return;
-  if (text.size() + matches.size() * content.size() > kMaxBytes) {
-    throw Error(ExitCode::kData, "a text is too large to be normalised", "cut it into lines");
-  }
   AlignedWriter writer(aligned);
   std::size_t given = 0;
   for (const auto& [begin, end] : matches) {
@@ -222,7 +220,13 @@ HfNormalizer::HfNormalizer(simdjson::dom::element json, std::string_view path) {
 }
 
 void HfNormalizer::operator()(AlignedText& text) const {
-  for (const Step& step : steps_) step(text);
+  const std::size_t most = kMostBytes + kMostTimes * text.text().size();
+  for (const Step& step : steps_) {
+    step(text);
+    if (text.text().size() <= most) continue;
+    throw Error(ExitCode::kData, "the tokenizer blows a text up beyond all bounds",
+                "its normalizer is damaged");
+  }
 }
 
 std::string HfNormalizer::normalized(std::string_view text) const {

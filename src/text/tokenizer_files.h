@@ -2,6 +2,7 @@
 // main one name.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <map>
@@ -21,6 +22,9 @@ inline constexpr const char* kTokenizerConfigFile = "tokenizer_config.json";
 inline constexpr const char* kSpecialTokensFile = "special_tokens_map.json";
 inline constexpr const char* kChatTemplateFile = "chat_template.jinja";
 inline constexpr const char* kGenerationConfigFile = "generation_config.json";
+inline constexpr std::array kTokenizerFileNames = {kHfTokenizerFile,     kSentencePieceFile,
+                                                   kTokenizerConfigFile, kSpecialTokensFile,
+                                                   kChatTemplateFile,    kGenerationConfigFile};
 
 /// The file that Tokenizer(path) reads: `path` itself, or in a model's folder tokenizer.json, else
 /// tokenizer.model. Throws Error(kMissingInput) when there is none.

@@ -10,11 +10,12 @@ fail() {
   exit 1
 }
 
-# expect CODE ARGUMENTS...: runs nativo, keeps its output in stdout.txt and stderr.txt.
+# expect CODE ARGUMENTS...: runs nativo, keeps its output in stdout.txt and stderr.txt. It reads the file
+# $input, if that is set (input=FILE expect ...).
 expect() {
   local want=$1 got=0
   shift
-  "$NATIVO" "$@" >stdout.txt 2>stderr.txt </dev/null || got=$?
+  "$NATIVO" "$@" >stdout.txt 2>stderr.txt <"${input:-/dev/null}" || got=$?
   [ "$got" = "$want" ] || fail "exit code $got instead of $want: nativo $*"
 }
 

@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/json.h"
 #include "base/rng.h"
 #include "base/strings.h"
 #include "generate/fake_language_model.h"
 #include "generate/stream_decoder.h"
+#include "io/file.h"
 
 namespace nativo::generate {
 namespace {
@@ -55,6 +57,25 @@ TEST(StreamDecoder, HoldsBackHalfACharacter) {
   EXPECT_EQ(decoder.push(tokenizer.piece_id("<0x9F>")), "");
   EXPECT_EQ(decoder.push(tokenizer.piece_id("<0x8D>")), "");
   EXPECT_EQ(decoder.push(tokenizer.piece_id("<0x92>")), "🍒");
+}
+
+TEST(StreamDecoder, AgreesWithDecodeOnAnyTokensOfATokenizerJson) {
+  for (const char* name : {"gpt2", "llama2", "mistral", "bert", "xlm_roberta", "clip"}) {
+    const std::string path =
+        std::string(NATIVO_SOURCE_DIR) + "/tests/golden/tokenizers/" + name + ".json";
+    const Json golden = parse_json(io::read_file(path), path);
+    const auto tokenizer = text::Tokenizer::from_bytes(dump_json(golden["tokenizer"]), name);
+    for (std::uint64_t trial = 0; trial < 60; ++trial) {
+      Rng rng(8, trial);
+      std::vector<TokenId> ids;
+      const std::uint64_t length = rng.below(300);
+      // Every other trial draws mostly bytes: many incomplete characters.
+      const auto bound = static_cast<std::uint64_t>(trial % 2 == 0 ? tokenizer.vocab_size() : 262);
+      for (std::uint64_t i = 0; i < length; ++i)
+        ids.push_back(static_cast<TokenId>(rng.below(bound)));
+      ASSERT_EQ(stream(tokenizer, ids), tokenizer.decode(ids)) << name << " trial " << trial;
+    }
+  }
 }
 
 struct Heard {

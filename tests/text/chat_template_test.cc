@@ -110,25 +110,19 @@ TEST(ChatTemplate, APromptIsNotTrainedOn) {
   EXPECT_EQ(parts(chat, chat.trained), Parts{"Salve<|im_end|>"});
 }
 
-class ChatTemplateFolder : public ::testing::Test {
+class ChatTemplateFiles : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = scratch_path();
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   std::string rendered() {
-    const auto found = ChatTemplate::from_folder(folder_);
-    return found ? found->render(two_turns(), {}).text : "none";
+    const auto found = find_chat_template(files_);
+    if (!found) return "none";
+    const Json config = parse_json(files_["tokenizer_config.json"], "config");
+    return ChatTemplate(found->text, found->name, config).render(two_turns(), {}).text;
   }
-  void write(const char* name, const std::string& bytes) {
-    io::write_file_atomically(folder_ / name, bytes);
-  }
-  fs::path folder_;
+  void write(const char* name, const std::string& bytes) { files_[name] = bytes; }
+  TokenizerFiles files_;
 };
 
-TEST_F(ChatTemplateFolder, FindsTheTemplate) {
+TEST_F(ChatTemplateFiles, FindsTheTemplate) {
   EXPECT_EQ(rendered(), "none");
   write("tokenizer_config.json", R"({"eos_token":"</s>"})");
   EXPECT_EQ(rendered(), "none");
@@ -142,7 +136,7 @@ TEST_F(ChatTemplateFolder, FindsTheTemplate) {
   EXPECT_EQ(rendered(), "d");
 }
 
-TEST_F(ChatTemplateFolder, RefusesWhatIsDamaged) {
+TEST_F(ChatTemplateFiles, RefusesWhatIsDamaged) {
   for (const char* config :
        {"[]", "{", R"({"chat_template":7})", R"({"chat_template":[{"name":1}]})",
         R"({"chat_template":"{% if %}"})"}) {

@@ -11,7 +11,6 @@ import random
 import sys
 import tempfile
 
-import sentencepiece
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors,
                         trainers)
 
@@ -170,6 +169,8 @@ def gemma():
 
 def charsmap():
     """A small character map in sentencepiece's own format."""
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2 as proto
     rules = ["FB01\t66 69", "B2\t32", "2168\t49 58", "FF46\t66", "A0\t20", "3000\t20", "9\t20", "A\t20", "D A\t20",
              "65 301\tE9", "AD\t", "0041 30A\tC5", "2026\t2E 2E 2E", "FF55 FF4C\t75 6C"]
     with tempfile.TemporaryDirectory() as folder:
@@ -178,7 +179,6 @@ def charsmap():
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(["a b c d e f"] * 10), model_prefix=str(path / "m"), vocab_size=10,
             normalization_rule_tsv=str(path / "rules.tsv"), minloglevel=2)
-        from sentencepiece import sentencepiece_model_pb2 as proto
         model = proto.ModelProto()
         model.ParseFromString((path / "m.model").read_bytes())
         return model.normalizer_spec.precompiled_charsmap
