@@ -10,7 +10,7 @@ namespace nativo::model {
 
 /// Each rung computes again what those before it do, and more. Kept of a layer of N tokens, in
 /// floats (a few N beside):
-///   nothing       N (3C + 2C + (H+2K)D + HD + 2F + F)
+///   nothing       N (4C + (H+2K)D + HD + 3F)
 ///   activation    without the MLP's activation [N,F]; costs nothing
 ///   norms         without both norms' outputs [N,C]; costs a pass over the input
 ///   feed_forward  without gate and up [N,2F]; costs their product

@@ -4,11 +4,24 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/parallel.h"
 #include "base/rng.h"
 #include "model/decoder.h"
 #include "reference/numbers.h"
 
 namespace nativo::model {
+
+/// Sets the number of threads for one test.
+class Threads {
+ public:
+  explicit Threads(int count) : before_(thread_count()) { set_thread_count(count); }
+  ~Threads() { set_thread_count(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_;
+};
 
 /// Grouped queries, a window shorter than the rows, sizes that fill no vector evenly.
 inline DecoderConfig small_config(bool tied) {

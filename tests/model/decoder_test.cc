@@ -8,24 +8,11 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/parallel.h"
 #include "model/decoder_fixture.h"
 #include "reference/decoder.h"
 
 namespace nativo::model {
 namespace {
-
-/// Sets the number of threads for one test.
-class Threads {
- public:
-  explicit Threads(int count) : before_(thread_count()) { set_thread_count(count); }
-  ~Threads() { set_thread_count(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 class Families : public testing::TestWithParam<DecoderConfig> {};
 INSTANTIATE_TEST_SUITE_P(Decoder, Families, testing::ValuesIn(family_configs()),
@@ -79,60 +66,6 @@ TEST(Decoder, PaddingContributesNothing) {
   decoder.zero_gradients();
   EXPECT_EQ(decoder.forward_backward(batch, {.scale = 1.0F}).loss, loss.loss);
   EXPECT_EQ(flat_gradients(decoder), gradients);
-}
-
-TEST(Decoder, PackedEqualsUnpacked) {
-  Decoder decoder(small_config(false));
-  randomize(decoder);
-  decoder.enable_gradients();
-  const Batch packed = packed_batch(decoder.config());
-  const LossSum together = decoder.forward_backward(packed, {.scale = 1.0F});
-  const std::vector<float> gradients = flat_gradients(decoder);
-
-  decoder.zero_gradients();
-  LossSum apart;
-  for (const auto& [begin, end] : {std::pair{0, 9}, {9, 14}, {14, 17}, {17, 25}}) {
-    Batch alone;
-    alone.rows = 1;
-    alone.length = end - begin;
-    alone.tokens.assign(packed.tokens.begin() + begin, packed.tokens.begin() + end);
-    alone.targets.assign(packed.targets.begin() + begin, packed.targets.begin() + end);
-    alone.positions.assign(packed.positions.begin() + begin, packed.positions.begin() + end);
-    alone.documents.assign(alone.tokens.size(), 4);
-    const LossSum loss = decoder.forward_backward(alone, {.scale = 1.0F});
-    apart.loss += loss.loss;
-    apart.targets += loss.targets;
-  }
-  EXPECT_EQ(apart.targets, together.targets);
-  EXPECT_NEAR(apart.loss, together.loss, 1e-6 * together.loss);
-  // The same terms in another order; cancellation makes of 6e-8 some 1e-6.
-  EXPECT_LT(reference::relative_error(flat_gradients(decoder), gradients), 5e-6);
-}
-
-TEST(Decoder, OneBatchOfEightEqualsEightOfOne) {
-  Decoder decoder(small_config(false));
-  randomize(decoder);
-  decoder.enable_gradients();
-  const Batch batch = plain_batch(decoder.config(), 8, 10, 3);
-  static_cast<void>(decoder.forward_backward(batch, {.scale = 0.125F}));
-  const std::vector<float> at_once = flat_gradients(decoder);
-  decoder.zero_gradients();
-  for (std::size_t row = 0; row < 8; ++row) {
-    Batch one;
-    one.rows = 1;
-    one.length = 10;
-    const auto part = [&](const std::vector<std::int32_t>& all) {
-      const auto begin = all.begin() + static_cast<std::ptrdiff_t>(10 * row);
-      return std::vector<std::int32_t>(begin, begin + 10);
-    };
-    one.tokens = part(batch.tokens);
-    one.targets = part(batch.targets);
-    one.positions = part(batch.positions);
-    one.documents = part(batch.documents);
-    static_cast<void>(decoder.forward_backward(one, {.scale = 0.125F}));
-  }
-  // The same terms in another order; cancellation makes of 6e-8 some 1e-6.
-  EXPECT_LT(reference::relative_error(flat_gradients(decoder), at_once), 5e-6);
 }
 
 TEST(Decoder, AnyNumberOfThreadsGivesTheSameBits) {

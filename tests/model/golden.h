@@ -1,6 +1,7 @@
 // Reads tests/golden: batches and tensors. The format: tests/golden/README.md.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -16,6 +17,12 @@ namespace nativo::model {
 inline std::filesystem::path golden_folder() {
   return std::filesystem::path(NATIVO_SOURCE_DIR) / "tests" / "golden";
 }
+
+/// The folders of tests/golden/transformers.
+inline constexpr std::array kTransformersCases = {
+    "mistral_window",     "mistral_packed_bf16_shards", "llama2_padded", "llama2_tied_packed",
+    "llama3_scaled_bf16", "llama_linear_biases_shards", "qwen2_packed",  "qwen3_tied",
+    "qwen3_yarn_bf16"};
 
 inline Json read_golden_json(const std::filesystem::path& path) {
   return parse_json(io::read_file(path), path.string());

@@ -35,11 +35,7 @@ struct Golden {
 };
 
 class Transformers : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Golden, Transformers,
-                         testing::Values("mistral_window", "mistral_packed_bf16_shards",
-                                         "llama2_padded", "llama2_tied_packed",
-                                         "llama3_scaled_bf16", "llama_linear_biases_shards",
-                                         "qwen2_packed", "qwen3_tied", "qwen3_yarn_bf16"),
+INSTANTIATE_TEST_SUITE_P(Golden, Transformers, testing::ValuesIn(kTransformersCases),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(Transformers, LogitsAgree) {
