@@ -51,6 +51,7 @@ int main(int argc, char** argv) {
   nativo::cli::add_tokenize(app);
   nativo::cli::add_chat(app);
   nativo::cli::add_export(app);
+  nativo::cli::add_memory(app);
   nativo::cli::add_doctor(app);
   nativo::cli::add_options(app);
   try {

@@ -176,8 +176,9 @@ Digests verify_digests(const fs::path& folder) {
   return digests;
 }
 
-Decoder load_decoder(const fs::path& folder, const Quantization& quantization) {
-  recover_folder(folder);
+namespace {
+
+void require_folder(const fs::path& folder) {
   if (!fs::is_directory(folder)) {
     throw Error(ExitCode::kMissingInput, fmt::format("{}: no such folder", shown(folder)),
                 "give a folder that holds config.json and model.safetensors");
@@ -186,6 +187,18 @@ Decoder load_decoder(const fs::path& folder, const Quantization& quantization) {
     throw Error(ExitCode::kMissingInput, fmt::format("{}: no config.json", shown(folder)),
                 "give a folder that holds a model as Hugging Face lays it out");
   }
+}
+
+}  // namespace
+
+DecoderConfig read_config(const fs::path& folder) {
+  require_folder(folder);
+  return config_from_json(read_json(folder / kConfig), shown(folder / kConfig));
+}
+
+Decoder load_decoder(const fs::path& folder, const Quantization& quantization) {
+  recover_folder(folder);
+  require_folder(folder);
   const WeightFiles weights = find_weights(folder);
   if (fs::exists(folder / kDigestsFile)) {
     const Digests digests = verify_digests(folder);
@@ -196,8 +209,7 @@ Decoder load_decoder(const fs::path& folder, const Quantization& quantization) {
       if (!digests.contains(name)) bad(folder / name, "nativo.digests.json does not vouch for it");
     }
   }
-  const DecoderConfig config =
-      config_from_json(read_json(folder / kConfig), shown(folder / kConfig));
+  const DecoderConfig config = read_config(folder);
 
   std::vector<SafetensorsFile> files;
   for (const std::string& name : weights.names) files.emplace_back(folder / name);

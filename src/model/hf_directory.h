@@ -19,6 +19,9 @@ namespace nativo::model {
 
 inline constexpr const char* kDigestsFile = "nativo.digests.json";
 
+/// The shape alone: `folder`/config.json. Throws as load_decoder does.
+[[nodiscard]] DecoderConfig read_config(const std::filesystem::path& folder);
+
 /// Reads the decoder in `folder`. Files: config.json; model.safetensors, or
 /// model.safetensors.index.json and the shards it names. `lm_head.weight` may be absent when the
 /// config ties it to the embedding. Throws Error:

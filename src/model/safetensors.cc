@@ -54,6 +54,17 @@ class MappedFile {
 
   [[nodiscard]] std::string_view view() const { return {static_cast<const char*>(data_), size_}; }
 
+  /// Gives back the memory of the pages that lie wholly in `part`; they are read again if needed.
+  void release(std::string_view part) const {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const auto begin = static_cast<std::size_t>(part.data() - static_cast<const char*>(data_));
+    const std::size_t first = (begin + page - 1) / page * page;
+    const std::size_t last = (begin + part.size()) / page * page;
+    if (first < last) {
+      static_cast<void>(::madvise(static_cast<char*>(data_) + first, last - first, MADV_DONTNEED));
+    }
+  }
+
  private:
   void* data_ = nullptr;
   std::size_t size_ = 0;
@@ -109,7 +120,16 @@ void SafetensorsFile::read(const TensorEntry& entry, std::span<float> values) co
                             safetensors_name(entry.type)),
                 "give weights in F32, F16 or BF16");
   }
-  decode_values(entry.type, bytes(entry), values);
+  // Piece by piece, each given back behind it: the file is never in memory beside the values.
+  constexpr std::size_t kPiece = std::size_t{4} << 20;  // values
+  NATIVO_CHECK(values.size() * bytes_of(entry.type) == entry.bytes, "the values have its size");
+  const std::span<const std::byte> all = bytes(entry);
+  for (std::size_t at = 0; at < values.size(); at += kPiece) {
+    const std::size_t count = std::min(kPiece, values.size() - at);
+    const auto part = all.subspan(at * bytes_of(entry.type), count * bytes_of(entry.type));
+    decode_values(entry.type, part, values.subspan(at, count));
+    state_->map.release({reinterpret_cast<const char*>(part.data()), part.size()});
+  }
 }
 
 namespace {

@@ -62,6 +62,19 @@ StateType state_type_from_option(const std::string& option) {
       fmt::format("train.optimizer_state: \"{}\" is none of f32, bf16, int8", printable(option)));
 }
 
+std::size_t state_bytes(StateType type, std::int64_t elements) {
+  const auto count = static_cast<std::size_t>(elements);
+  switch (type) {
+    case StateType::kF32:
+      return 8 * count;
+    case StateType::kBf16:
+      return 4 * count;
+    case StateType::kInt8:
+      break;
+  }
+  return 2 * count + 8 * static_cast<std::size_t>(ops::moment_blocks(elements));
+}
+
 Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings)
     : settings_(settings), decays_(decaying(parameters, settings.no_decay)) {
   try {

@@ -19,6 +19,10 @@ enum class StateType { kF32, kBf16, kInt8 };
 /// train.optimizer_state: "f32", "bf16" or "int8". Throws Error(kConfig) for any other text.
 [[nodiscard]] StateType state_type_from_option(const std::string& option);
 
+/// Bytes of the moments of `elements` trained numbers; every tensor's last block may be shorter, so
+/// that int8 needs some bytes a tensor more.
+[[nodiscard]] std::size_t state_bytes(StateType type, std::int64_t elements);
+
 /// Decoupled weight decay (Loshchilov & Hutter, arXiv:1711.05101), with g the clipped gradient:
 ///   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
 ///   w -= lr * (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay * w)

@@ -1,0 +1,208 @@
+// nativo memory: what a training takes, by purpose and phase, before it starts.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/strings.h"
+#include "cli/verb.h"
+#include "config/config_file.h"
+#include "io/file.h"
+#include "model/decoder_config.h"
+#include "model/hf_directory.h"
+#include "model/model_size.h"
+#include "pipeline/options.h"
+#include "pipeline/pipeline.h"
+#include "tensor/arena.h"
+#include "train/training_memory.h"
+
+namespace nativo::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Arguments {
+  std::string what;
+  std::vector<std::string> sets;
+  bool json = false;
+};
+
+/// What is to be planned.
+struct Subject {
+  std::string name;
+  std::int64_t said = 0;  ///< parameters as people say: 7b; else those of the config
+  model::DecoderConfig config;
+  pipeline::PipelineOptions options;
+};
+
+Subject subject_of(const Arguments& arguments) {
+  Subject subject;
+  const fs::path path(arguments.what);
+  if (path.extension() == ".toml") {
+    config::ConfigFile file(arguments.what, arguments.sets);
+    file.read(subject.options);
+    const pipeline::ModelOptions& model = subject.options.model;
+    subject.name = model.base;
+    subject.config = model.preset().empty() ? model::read_config(model.base)
+                                            : model::preset(model.preset(), model.vocab_size);
+  } else {
+    config::ConfigFile file(arguments.sets);
+    file.read(subject.options);
+    subject.name = arguments.what;
+    if (!fs::exists(path) && model::is_model_size(arguments.what)) {
+      const model::ModelSize size = model::model_size(arguments.what);
+      subject.said = size.parameters;
+      subject.config = size.config;
+    } else {
+      subject.config = model::read_config(find_model(path));
+    }
+  }
+  if (subject.said == 0) subject.said = subject.config.parameter_count();
+  return subject;
+}
+
+/// The ways to train that people weigh against each other.
+struct Method {
+  std::string method;
+  std::string state;
+  std::string recompute;
+  std::size_t peak = 0;
+};
+
+std::vector<Method> methods_of(const Subject& subject) {
+  std::vector<Method> methods;
+  for (const char* method : {"full", "lora", "qlora-int8", "qlora-nf4"}) {
+    for (const char* state : {"f32", "bf16", "int8"}) {
+      if (std::string_view(method) != "full" && std::string_view(state) != "f32") continue;
+      for (const char* recompute : {"norms", "block"}) {
+        train::TrainOptions options = subject.options.train;
+        options.method = method;
+        options.optimizer_state = state;
+        options.recompute = recompute;
+        methods.push_back(
+            {method, state, recompute,
+             train::training_memory(subject.config, options, subject.options.lora).peak()});
+      }
+    }
+  }
+  return methods;
+}
+
+Json to_json(const Subject& subject, const train::TrainingMemory& memory, std::size_t available) {
+  Json phases = Json::object();
+  for (std::size_t i = 0; i < train::kPhaseNames.size(); ++i) {
+    Json purposes = Json::object();
+    for (const train::MemoryPurpose& purpose : memory.purposes) {
+      if (purpose.bytes[i] > 0) purposes[purpose.name] = purpose.bytes[i];
+    }
+    phases[std::string(train::kPhaseNames[i])] = {
+        {"bytes", memory.in(static_cast<train::Phase>(i))}, {"purposes", std::move(purposes)}};
+  }
+  Json methods = Json::array();
+  for (const Method& method : methods_of(subject)) {
+    methods.push_back({{"method", method.method},
+                       {"optimizer_state", method.state},
+                       {"recompute", method.recompute},
+                       {"bytes", method.peak}});
+  }
+  return {{"model", subject.name},
+          {"parameters", subject.config.parameter_count()},
+          {"ranks", Json::array({{{"rank", 0}, {"phases", phases}, {"peak", memory.peak()}}})},
+          {"classic_rule",
+           {{"parameters", subject.said}, {"bytes", train::classic_rule(subject.said)}}},
+          {"methods", methods},
+          {"available", available}};
+}
+
+std::string human(std::size_t bytes) {
+  return bytes == 0 ? "-" : human_bytes(static_cast<double>(bytes));
+}
+
+void print_shape(const Subject& subject) {
+  const model::DecoderConfig& config = subject.config;
+  const train::TrainOptions& train = subject.options.train;
+  fmt::print(
+      "{}: {:.2f} M parameters ({} layers of {}, feed-forward {}, {} heads, {} key/value "
+      "heads, vocabulary {})\n",
+      printable(subject.name), static_cast<double>(config.parameter_count()) * 1e-6, config.layers,
+      config.hidden_size, config.intermediate_size, config.heads, config.kv_heads,
+      config.vocab_size);
+  const model::TrainingShape shape = train::training_shape(train);
+  fmt::print(
+      "train.method {}, optimizer_state {}, recompute {}; {} x {} tokens at a time of {} a "
+      "step\n\n",
+      train.method, train.optimizer_state, train.recompute, shape.rows, shape.length,
+      train.batch_tokens);
+}
+
+void print_phases(const train::TrainingMemory& memory) {
+  fmt::print("{:<16}", "one rank holds");
+  for (const auto phase : train::kPhaseNames) fmt::print(" {:>10}", phase);
+  fmt::print("\n");
+  for (const train::MemoryPurpose& purpose : memory.purposes) {
+    fmt::print("{:<16}", purpose.name);
+    for (const std::size_t bytes : purpose.bytes) fmt::print(" {:>10}", human(bytes));
+    fmt::print("\n");
+  }
+  fmt::print("{:<16}", "together");
+  for (std::size_t i = 0; i < train::kPhaseNames.size(); ++i) {
+    fmt::print(" {:>10}", human(memory.in(static_cast<train::Phase>(i))));
+  }
+  fmt::print("\n\n");
+}
+
+void print_methods(const Subject& subject, std::size_t available) {
+  fmt::print("{:<12} {:<16} {:>16} {:>16}\n", "method", "optimizer_state", "recompute norms",
+             "recompute block");
+  const std::vector<Method> methods = methods_of(subject);
+  for (std::size_t i = 0; i + 1 < methods.size(); i += 2) {
+    const auto cell = [&](const Method& method) {
+      return human(method.peak) + (method.peak <= available ? " ok" : "   ");
+    };
+    fmt::print("{:<12} {:<16} {:>16} {:>16}\n", methods[i].method, methods[i].state,
+               cell(methods[i]), cell(methods[i + 1]));
+  }
+  fmt::print(
+      "\nok = fits into the {} that are available here. The classic rule of 24 bytes a "
+      "parameter says {:.0f} GiB for {:.2f} B\nparameters, without activations.\n",
+      human(available), static_cast<double>(train::classic_rule(subject.said)) / 0x1p30,
+      static_cast<double>(subject.said) * 1e-9);
+}
+
+void show(const Arguments& arguments) {
+  const Subject subject = subject_of(arguments);
+  const std::size_t available = tensor::available_memory();
+  const train::TrainingMemory memory =
+      train::training_memory(subject.config, subject.options.train, subject.options.lora);
+  if (arguments.json) {
+    fmt::print("{}\n", dump_json_pretty(to_json(subject, memory, available)));
+    return;
+  }
+  print_shape(subject);
+  print_phases(memory);
+  print_methods(subject, available);
+}
+
+}  // namespace
+
+void add_memory(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand(
+      "memory", "what training a model takes, by purpose and phase, before it starts");
+  const auto arguments = std::make_shared<Arguments>();
+  verb->add_option("model", arguments->what,
+                   "model directory, a size (7b, 500m), or a pipeline file (TOML)")
+      ->required()
+      ->type_name("MODEL");
+  verb->add_option("--set", arguments->sets,
+                   "an option of the run, e.g. --set train.method=lora; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false)
+      ->take_all();
+  verb->add_flag("--json", arguments->json, "for programs: bytes, whole numbers");
+  verb->callback([arguments] { show(*arguments); });
+}
+
+}  // namespace nativo::cli

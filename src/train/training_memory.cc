@@ -1,0 +1,194 @@
+#include "train/training_memory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "model/memory_plan.h"
+#include "train/optimizer.h"
+
+namespace nativo::train {
+namespace {
+
+constexpr std::size_t kPhases = kPhaseNames.size();
+
+class Table {
+ public:
+  explicit Table(TrainingMemory& memory) : memory_(memory) {}
+
+  void set(std::string_view purpose, Phase phase, std::size_t bytes) {
+    if (bytes == 0) return;
+    auto& all = memory_.purposes;
+    auto found = std::ranges::find(all, purpose, &MemoryPurpose::name);
+    if (found == all.end()) found = all.insert(all.end(), {std::string(purpose), {}});
+    found->bytes[static_cast<std::size_t>(phase)] += bytes;
+  }
+
+  /// In `first` and every later phase.
+  void from(std::string_view purpose, Phase first, std::size_t bytes) {
+    for (auto phase = static_cast<std::size_t>(first); phase < kPhases; ++phase) {
+      set(purpose, static_cast<Phase>(phase), bytes);
+    }
+  }
+
+  /// The arena of a pass in one phase: what is in use, and the rest of it.
+  void pass(Phase phase, const std::vector<tensor::ArenaPlan::Purpose>& used, std::size_t size) {
+    std::size_t sum = 0;
+    for (const auto& purpose : used) {
+      set(purpose.name, phase, purpose.bytes);
+      sum += purpose.bytes;
+    }
+    set("idle", phase, size - std::min(sum, size));
+  }
+
+ private:
+  TrainingMemory& memory_;
+};
+
+struct Adapted {
+  model::Quantization quantization;
+  std::optional<model::LoraConfig> lora;
+};
+
+Adapted adapted(const model::DecoderConfig& config, const TrainOptions& options,
+                const LoraTableOptions& lora) {
+  Adapted how;
+  if (options.method == "full") return how;
+  how.quantization = quantization_of(options.method, lora);
+  how.lora = model::resolve_lora(lora.lora, config);
+  return how;
+}
+
+}  // namespace
+
+model::TrainingShape training_shape(const TrainOptions& options) {
+  const auto recompute = model::recompute_from_name(options.recompute);
+  if (!recompute) {
+    throw Error(ExitCode::kConfig,
+                fmt::format("train.recompute: \"{}\" is none of {}", printable(options.recompute),
+                            fmt::join(model::kRecomputeNames, ", ")));
+  }
+  const std::int64_t rows = std::max<std::int64_t>(1, options.batch_tokens / options.seq_len);
+  return {.rows = std::min(rows, options.micro_batch),
+          .length = options.seq_len,
+          .recompute = *recompute,
+          .gradients = rows <= options.micro_batch ? model::GradientMemory::kShared
+                                                   : model::GradientMemory::kApart};
+}
+
+std::size_t TrainingMemory::in(Phase phase) const {
+  std::size_t sum = 0;
+  for (const MemoryPurpose& purpose : purposes) {
+    sum += purpose.bytes[static_cast<std::size_t>(phase)];
+  }
+  return sum;
+}
+
+std::size_t TrainingMemory::peak() const {
+  std::size_t most = 0;
+  for (std::size_t phase = 0; phase < kPhases; ++phase) {
+    most = std::max(most, in(static_cast<Phase>(phase)));
+  }
+  return most;
+}
+
+TrainingMemory training_memory(const model::DecoderConfig& config, const TrainOptions& options,
+                               const LoraTableOptions& lora, std::size_t data_bytes) {
+  const Adapted how = adapted(config, options, lora);
+  const model::LoraConfig* adapters = how.lora ? &*how.lora : nullptr;
+  const model::TrainingShape shape = training_shape(options);
+  const model::MemoryPlan plan = model::memory_plan(config, how.quantization, adapters, shape);
+  const std::int64_t trained =
+      adapters != nullptr ? lora_parameter_count(*adapters, config) : config.parameter_count();
+  const std::size_t moments = state_bytes(state_type_from_option(options.optimizer_state), trained);
+
+  TrainingMemory memory;
+  Table table(memory);
+  table.from("program", Phase::kLoad, kProgramBytes);
+  table.from("buffers", Phase::kLoad, kBufferBytes);
+  table.from("data", Phase::kLoad, data_bytes);
+  table.from("weights", Phase::kLoad, plan.memory.parameters + plan.memory.quantized_parameters);
+  table.from("adapters", Phase::kLoad, plan.memory.adapters);
+  table.from("optimizer state", Phase::kLoad, moments);
+  table.from("gradients", Phase::kForward, plan.memory.gradients);
+  table.pass(Phase::kForward, plan.forward, plan.memory.pass);
+  table.pass(Phase::kBackward, plan.backward, plan.memory.pass);
+  const bool shared = shape.gradients == model::GradientMemory::kShared && adapters == nullptr;
+  const std::size_t gradients =
+      shared ? static_cast<std::size_t>(trained) * sizeof(float) : std::size_t{0};
+  table.pass(Phase::kStep, {{"gradients", gradients}}, plan.memory.pass);
+  table.pass(Phase::kSave, plan.backward, plan.memory.pass);
+  if (options.background_checkpoints) {
+    table.set("snapshot", Phase::kSave,
+              static_cast<std::size_t>(trained) * sizeof(float) + moments);
+  }
+  return memory;
+}
+
+std::vector<MemoryChoice> smaller_choices(const model::DecoderConfig& config,
+                                          const TrainOptions& options, const LoraTableOptions& lora,
+                                          std::size_t data_bytes) {
+  TrainOptions smaller = options;
+  std::vector<MemoryChoice> choices;
+  std::size_t least = training_memory(config, smaller, lora, data_bytes).peak();
+  std::vector<std::pair<std::string, std::string>> settings;  // key, value
+  const auto attempt = [&](const std::string& key, const std::string& value, const auto& change) {
+    TrainOptions candidate = smaller;
+    change(candidate);
+    const std::size_t peak = training_memory(config, candidate, lora, data_bytes).peak();
+    if (peak >= least) return;
+    least = peak;
+    smaller = candidate;
+    const auto same = std::ranges::find(settings, key, &std::pair<std::string, std::string>::first);
+    if (same == settings.end()) {
+      settings.emplace_back(key, value);
+    } else {
+      same->second = value;
+    }
+    std::vector<std::string> lines;
+    for (const auto& [name, text] : settings) lines.push_back(fmt::format("{}={}", name, text));
+    choices.push_back({fmt::format("{}", fmt::join(lines, " ")), peak});
+  };
+  attempt("train.background_checkpoints", "false",
+          [](TrainOptions& of) { of.background_checkpoints = false; });
+  attempt("train.recompute", "block", [](TrainOptions& of) { of.recompute = "block"; });
+  attempt("train.micro_batch", "1", [](TrainOptions& of) { of.micro_batch = 1; });
+  for (const char* state : {"bf16", "int8"}) {
+    if (options.optimizer_state == "int8") break;
+    attempt("train.optimizer_state", state, [&](TrainOptions& of) { of.optimizer_state = state; });
+  }
+  for (const char* method : {"lora", "qlora-int8", "qlora-nf4"}) {
+    attempt("train.method", method, [&](TrainOptions& of) { of.method = method; });
+  }
+  return choices;
+}
+
+void require_memory(const model::DecoderConfig& config, const TrainOptions& options,
+                    const LoraTableOptions& lora, std::size_t available, std::size_t data_bytes) {
+  const auto human = [](std::size_t bytes) { return human_bytes(static_cast<double>(bytes)); };
+  const std::size_t needed = training_memory(config, options, lora, data_bytes).peak();
+  if (needed <= available) return;
+  const std::vector<MemoryChoice> choices = smaller_choices(config, options, lora, data_bytes);
+  std::string hint;
+  for (const MemoryChoice& choice : choices) {
+    if (choice.peak > available) continue;
+    hint = fmt::format("it fits with {}: {}", choice.settings, human(choice.peak));
+    break;
+  }
+  if (hint.empty()) {
+    hint = choices.empty()
+               ? "no option needs less: choose a smaller model or train.seq_len"
+               : fmt::format("the least is {} with {}: choose a smaller model or train.seq_len",
+                             human(choices.back().peak), choices.back().settings);
+  }
+  throw Error(ExitCode::kTryAgain,
+              fmt::format("training this model needs {} of memory, {} are available", human(needed),
+                          human(available)),
+              hint + "; `nativo memory` shows what takes how much");
+}
+
+}  // namespace nativo::train

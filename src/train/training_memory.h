@@ -1,0 +1,86 @@
+// How much memory a training run takes, by purpose and by phase, before anything is allocated.
+// Not here: what a decoder's own arenas hold (model/memory_plan.h). Rule: what the run reserves is
+// computed by the code that reserves it; only the program itself is a measured constant.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/decoder_config.h"
+#include "model/memory_plan.h"
+#include "train/options.h"
+
+namespace nativo::train {
+
+/// In the order in which a run goes through them. The last, kSave, is the writing of a checkpoint
+/// while training goes on.
+enum class Phase { kLoad, kForward, kBackward, kStep, kSave };
+inline constexpr std::array<std::string_view, 5> kPhaseNames = {"load", "forward", "backward",
+                                                                "step", "save"};
+
+/// Bytes in use for one purpose, at the fullest moment of each phase.
+struct MemoryPurpose {
+  std::string name;
+  std::array<std::size_t, kPhaseNames.size()> bytes{};
+};
+
+/// What one process holds.
+struct TrainingMemory {
+  /// "program", "buffers", "weights", "adapters", "gradients", "optimizer state", "activations",
+  /// "logits", "scratch", "idle" (reserved for activations, not in use at that moment), "snapshot"
+  /// (of a checkpoint being written), "data"; without those that are 0 throughout.
+  std::vector<MemoryPurpose> purposes;
+
+  /// Resident in `phase`: the sum over the purposes.
+  [[nodiscard]] std::size_t in(Phase phase) const;
+  /// The greatest of them.
+  [[nodiscard]] std::size_t peak() const;
+};
+
+/// What a run computes at a time: micro_batch rows, or the whole step when it has no more, whose
+/// gradients then share memory with activations. Throws Error(kConfig) for an unknown recompute.
+[[nodiscard]] model::TrainingShape training_shape(const TrainOptions& options);
+
+/// Measured: the program, its libraries and the tokenizer before there is a model.
+inline constexpr std::size_t kProgramBytes = std::size_t{16} << 20;
+/// Measured: what products pack, what passes on the way to files, stacks of threads.
+inline constexpr std::size_t kBufferBytes = std::size_t{16} << 20;
+
+/// The plan of a run of `config` with these options. `data_bytes` is what the examples take.
+/// Throws Error(kConfig) for options that are none (method, recompute, optimizer_state).
+[[nodiscard]] TrainingMemory training_memory(const model::DecoderConfig& config,
+                                             const TrainOptions& options,
+                                             const LoraTableOptions& lora,
+                                             std::size_t data_bytes = 0);
+
+/// One way to train in less memory.
+struct MemoryChoice {
+  std::string settings;  ///< what differs from the options given: "train.recompute = \"block\", .."
+  std::size_t peak = 0;
+};
+
+/// Ways that need less than the options given, in the order of what they cost: first those that
+/// change no bit of the result, then the optimizer's state, then LoRA, then a quantised base; each
+/// adds to those before it. Ends with the least there is.
+[[nodiscard]] std::vector<MemoryChoice> smaller_choices(const model::DecoderConfig& config,
+                                                        const TrainOptions& options,
+                                                        const LoraTableOptions& lora,
+                                                        std::size_t data_bytes = 0);
+
+/// Throws Error(kTryAgain) when the run's peak is beyond `available` bytes (of a process that holds
+/// nothing yet); the hint names the first of smaller_choices() that fits, or what the least needs.
+void require_memory(const model::DecoderConfig& config, const TrainOptions& options,
+                    const LoraTableOptions& lora, std::size_t available,
+                    std::size_t data_bytes = 0);
+
+/// The classic rule of full fine-tuning in mixed precision: 24 bytes a parameter, without
+/// activations.
+[[nodiscard]] constexpr std::size_t classic_rule(std::int64_t parameters) {
+  return static_cast<std::size_t>(parameters) * 24;
+}
+
+}  // namespace nativo::train
