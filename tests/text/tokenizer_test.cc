@@ -157,6 +157,36 @@ TEST(Tokenizer, ControlPiecesCannotBeSmuggledIn) {
   }
 }
 
+TEST(Tokenizer, ControlPiecesAreFoundWhereTheyMayBe) {
+  const std::string text = "[INST]ciao[/INST]</s>";
+  std::vector<TokenId> expected = {3};
+  for (const TokenId id : small().encode("ciao")) expected.push_back(id);
+  expected.insert(expected.end(), {4, 2});
+  const Encoding encoding = small().encode_with_offsets(text, {.special = {.parse = true}});
+  EXPECT_EQ(encoding.ids, expected);
+  EXPECT_EQ(encoding.offsets.front(), ByteRange(0, 6));
+  EXPECT_EQ(encoding.offsets.back(), ByteRange(17, 21));
+  const ByteRange literal[] = {{8, 20}};
+  const auto ids = small().encode(text, {.special = {.parse = true, .literal = literal}});
+  EXPECT_EQ(
+      std::count_if(ids.begin(), ids.end(), [](TokenId id) { return small().is_control(id); }), 1);
+  EXPECT_EQ(small().encode("a", {.add_special = true}).front(), 1);
+}
+
+TEST(Tokenizer, SaysWhereTokensComeFrom) {
+  for (const std::string text : {"Perché no? 🍒 due  spazi\n", " x", "", "漢字"}) {
+    const Encoding encoding = small().encode_with_offsets(text);
+    EXPECT_EQ(encoding.ids, small().encode(text));
+    std::size_t end = 0;
+    for (const ByteRange& range : encoding.offsets) {
+      EXPECT_EQ(range.first, end) << text;
+      EXPECT_LE(range.first, range.second);
+      end = range.second;
+    }
+    EXPECT_EQ(end, text.size());
+  }
+}
+
 TEST(Tokenizer, ControlTokensGiveNoText) {
   std::vector<TokenId> ids = {1, 3};
   for (const TokenId id : small().encode("ciao")) ids.push_back(id);
