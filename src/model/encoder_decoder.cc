@@ -156,7 +156,8 @@ void self_attention(const AttentionWeights& weights, const TransformerStack& sta
   for (std::int64_t n = 0; n < count; ++n) {
     const DecoderRow& row = rows[static_cast<std::size_t>(n)];
     std::vector<float>& cache = row.cache->keys_values[layer];
-    std::copy_n(qkv.data() + (n * 3 + 1) * width, 2 * width, cache.data() + row.slot * 2 * width);
+    std::copy_n(qkv.data() + (n * 3 + 1) * width, 2 * width,
+                cache.data() + row.slot * key_value_stride(width));
   }
   const View<float> context = sized(scratch.context, count, width);
   const ops::RowAttention shape = attention_shape(weights, stack.heads, width);
@@ -166,8 +167,8 @@ void self_attention(const AttentionWeights& weights, const TransformerStack& sta
     keys.clear();
     values.clear();
     const auto add = [&](std::int32_t slot) {
-      keys.push_back(cache + slot * 2 * width);
-      values.push_back(cache + slot * 2 * width + width);
+      keys.push_back(cache + slot * key_value_stride(width));
+      values.push_back(keys.back() + width);
     };
     for (const std::int32_t slot : row.past) add(slot);
     add(row.slot);
@@ -194,7 +195,8 @@ void cross_attention(const AttentionWeights& weights, const TransformerStack& st
   for_rows(count, [&](std::int64_t n, auto& keys, auto& values, auto& softmax) {
     const DecoderRow& row = rows[static_cast<std::size_t>(n)];
     const std::int64_t length = row.source->length;
-    list_rows(row.source->keys_values[layer].data(), length, 2 * width, width, keys, values);
+    list_rows(row.source->keys_values[layer].data(), length, key_value_stride(width), width, keys,
+              values);
     const float* heads = scratch_weights(softmax, stack.heads, keys.size());
     ops::row_attention(shape, queries.data() + n * width, row.position, keys, values,
                        softmax.data(), context.data() + n * width);
@@ -309,8 +311,12 @@ std::vector<SourceMemory> EncoderDecoder::encode(
   for (const TransformerLayer& layer : weights_->decoder.layers) {
     layer.cross->keys_values.forward(x, ops::Epilogue::kNone, scratch.linear, projected);
     for (std::size_t s = 0; s < sources.size(); ++s) {
-      const float* begin = projected.data() + sentences[s].first * 2 * width;
-      memories[s].keys_values.emplace_back(begin, begin + sentences[s].length * 2 * width);
+      const float* from = projected.data() + sentences[s].first * 2 * width;
+      std::vector<float>& to = memories[s].keys_values.emplace_back(
+          static_cast<std::size_t>(sentences[s].length * key_value_stride(width)));
+      for (std::int64_t i = 0; i < sentences[s].length; ++i) {
+        std::copy_n(from + i * 2 * width, 2 * width, to.data() + i * key_value_stride(width));
+      }
     }
   }
   return memories;
@@ -326,7 +332,7 @@ void EncoderDecoder::decode(std::span<const DecoderRow> rows, EncoderDecoderScra
     const DecoderRow& row = rows[n];
     NATIVO_CHECK(row.position < target_positions(), "a target of a length that fits");
     row.cache->keys_values.resize(stack.layers.size());
-    const auto size = static_cast<std::size_t>((row.slot + 1) * 2 * width);
+    const auto size = static_cast<std::size_t>((row.slot + 1) * key_value_stride(width));
     for (std::vector<float>& cache : row.cache->keys_values) {
       if (cache.size() < size) cache.resize(size);
     }

@@ -20,15 +20,19 @@ struct EncoderDecoderWeights;  // model/encoder_decoder_weights.h
 /// In what the linear layers are computed. kStored: int8 when the file holds integers, else f32.
 enum class ComputeType { kStored, kF32, kInt8 };
 
-/// What the decoder keeps of one source sentence: keys and values of cross-attention, [S,2D] a
-/// layer.
+/// Floats from one token's keys and values [2D] to the next one's: not a power of two, or the same
+/// head of all tokens would compete for the same few lines of the cache.
+[[nodiscard]] constexpr std::int64_t key_value_stride(std::int64_t width) { return 2 * width + 16; }
+
+/// What the decoder keeps of one source sentence: keys and values of cross-attention, a row of
+/// key_value_stride(D) floats a token, in each layer.
 struct SourceMemory {
   std::int64_t length = 0;  ///< S
   std::vector<std::vector<float>> keys_values;
 };
 
-/// Keys and values of target tokens, [slots,2D] a layer. A slot is written once and read by every
-/// hypothesis that descends from it.
+/// Keys and values of target tokens, rows as in SourceMemory by slot, in each layer. A slot is
+/// written once and read by every hypothesis that descends from it.
 struct TargetCache {
   std::vector<std::vector<float>> keys_values;
 };

@@ -11,72 +11,102 @@
 #include <cstring>
 
 #define NATIVO_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+#define NATIVO_VNNI_INLINE NATIVO_VNNI __attribute__((always_inline)) inline
 
 namespace nativo::ops::cpu {
 namespace {
 
 constexpr std::int64_t kGroupBytes = kVnniOutputs * kVnniInputs;  // a vector
+constexpr int kGroups = 3;
+static_assert(kGroups * kVnniOutputs == kInt8Block);
 // GCC 12 warns of the unmasked forms' undefined vectors.
 constexpr __mmask16 kAll = 0xFFFF;
 
-/// kRows rows and kGroups vectors of 16 outputs.
-template <int kRows, int kGroups>
-NATIVO_VNNI inline void tile(const Int8Block& block, std::int64_t row, std::int64_t inputs4,
-                             const std::int8_t* weight) {
-  const std::int64_t stride = inputs4 * kGroupBytes;
-  const std::uint8_t* codes = block.codes + row * block.code_stride;
-  __m512i sums[kRows][kGroups];
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 3
-    for (int g = 0; g < kGroups; ++g) sums[r][g] = _mm512_setzero_si512();
-  }
-  for (std::int64_t i = 0; i < inputs4; ++i) {
-    __m512i w[kGroups];
-#pragma GCC unroll 3
-    for (int g = 0; g < kGroups; ++g) {
-      w[g] = _mm512_loadu_si512(weight + g * stride + i * kGroupBytes);
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      std::int32_t four;
-      std::memcpy(&four, codes + r * block.code_stride + i * kVnniInputs, sizeof(four));
-      const __m512i x = _mm512_set1_epi32(four);
-#pragma GCC unroll 3
-      for (int g = 0; g < kGroups; ++g) sums[r][g] = _mm512_dpbusd_epi32(sums[r][g], x, w[g]);
-    }
-  }
-#pragma GCC unroll 3
-  for (int g = 0; g < kGroups; ++g) {
-    const std::int64_t column = g * kVnniOutputs;
-    const std::int64_t output = block.first + column;
-    const std::int64_t count = std::min(kVnniOutputs, block.outputs - column);
-    const auto mask = static_cast<__mmask16>((1U << count) - 1U);
-    const __m512i shift = _mm512_loadu_si512(block.weight->shifts() + output);
-    const __m512 scale = _mm512_loadu_ps(block.weight->scales() + output);
-    const __m512 bias = block.bias == nullptr ? _mm512_setzero_ps()
-                                              : _mm512_maskz_loadu_ps(mask, block.bias + output);
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      __m512 value = _mm512_maskz_cvtepi32_ps(kAll, _mm512_sub_epi32(sums[r][g], shift));
-      value = _mm512_mul_ps(value, _mm512_set1_ps(1.0F / block.scales[row + r]));
-      value = _mm512_div_ps(value, scale);
-      if (block.bias != nullptr) value = _mm512_add_ps(value, bias);
-      if (block.relu) value = _mm512_maskz_max_ps(kAll, value, _mm512_setzero_ps());
-      _mm512_mask_storeu_ps(block.y + (row + r) * block.y_stride + column, mask, value);
-    }
-  }
+/// What the outputs of one vector need after the sums.
+struct Outputs {
+  __m512i shift;
+  __m512 scale;
+  __m512 bias;
+  __mmask16 mask;
+};
+
+NATIVO_VNNI_INLINE Outputs outputs_of(const Int8Block& block, std::int64_t column) {
+  const std::int64_t output = block.first + column;
+  const std::int64_t count = std::clamp<std::int64_t>(block.outputs - column, 0, kVnniOutputs);
+  const auto mask = static_cast<__mmask16>((1U << count) - 1U);
+  return {_mm512_loadu_si512(block.weight->shifts() + output),
+          _mm512_loadu_ps(block.weight->scales() + output),
+          block.bias == nullptr ? _mm512_setzero_ps()
+                                : _mm512_maskz_loadu_ps(mask, block.bias + output),
+          mask};
 }
 
-template <int kGroups>
-NATIVO_VNNI void all_rows(const Int8Block& block) {
-  const std::int64_t inputs4 = (block.weight->inputs() + kVnniInputs - 1) / kVnniInputs;
-  const std::int8_t* weight =
-      block.weight->packed() + block.first / kVnniOutputs * inputs4 * kGroupBytes;
-  std::int64_t row = 0;
-  for (; row + 8 <= block.rows; row += 8) tile<8, kGroups>(block, row, inputs4, weight);
-  for (; row + 4 <= block.rows; row += 4) tile<4, kGroups>(block, row, inputs4, weight);
-  for (; row < block.rows; ++row) tile<1, kGroups>(block, row, inputs4, weight);
+NATIVO_VNNI_INLINE void store(const Int8Block& block, const Outputs& outputs, __m512i sum,
+                              __m512 inverse, float* y) {
+  __m512 value = _mm512_maskz_cvtepi32_ps(kAll, _mm512_sub_epi32(sum, outputs.shift));
+  value = _mm512_div_ps(_mm512_mul_ps(value, inverse), outputs.scale);
+  if (block.bias != nullptr) value = _mm512_add_ps(value, outputs.bias);
+  if (block.relu) value = _mm512_maskz_max_ps(kAll, value, _mm512_setzero_ps());
+  _mm512_mask_storeu_ps(y, outputs.mask, value);
+}
+
+/// kRows rows of three vectors of sums, in registers: a list rather than an array, which GCC would
+/// keep in memory too.
+template <int kRows>
+struct Sums {
+  __m512i sum0, sum1, sum2;
+  Sums<kRows - 1> above;
+
+  NATIVO_VNNI_INLINE void clear() {
+    sum0 = sum1 = sum2 = _mm512_setzero_si512();
+    above.clear();
+  }
+  NATIVO_VNNI_INLINE void add(const std::uint8_t* codes, std::int64_t stride, __m512i w0,
+                              __m512i w1, __m512i w2) {
+    std::int32_t four;
+    std::memcpy(&four, codes + (kRows - 1) * stride, sizeof(four));
+    const __m512i x = _mm512_set1_epi32(four);
+    sum0 = _mm512_dpbusd_epi32(sum0, x, w0);
+    sum1 = _mm512_dpbusd_epi32(sum1, x, w1);
+    sum2 = _mm512_dpbusd_epi32(sum2, x, w2);
+    above.add(codes, stride, w0, w1, w2);
+  }
+  NATIVO_VNNI_INLINE void finish(const Int8Block& block, std::int64_t row, const Outputs& outputs0,
+                                 const Outputs& outputs1, const Outputs& outputs2) const {
+    const std::int64_t own = row + kRows - 1;
+    const __m512 inverse = _mm512_set1_ps(1.0F / block.scales[own]);
+    float* y = block.y + own * block.y_stride;
+    store(block, outputs0, sum0, inverse, y);
+    store(block, outputs1, sum1, inverse, y + kVnniOutputs);
+    store(block, outputs2, sum2, inverse, y + 2 * kVnniOutputs);
+    above.finish(block, row, outputs0, outputs1, outputs2);
+  }
+};
+
+template <>
+struct Sums<0> {
+  NATIVO_VNNI_INLINE void clear() {}
+  NATIVO_VNNI_INLINE void add(const std::uint8_t* /*codes*/, std::int64_t /*stride*/,
+                              __m512i /*w0*/, __m512i /*w1*/, __m512i /*w2*/) {}
+  NATIVO_VNNI_INLINE void finish(const Int8Block& /*block*/, std::int64_t /*row*/,
+                                 const Outputs& /*outputs0*/, const Outputs& /*outputs1*/,
+                                 const Outputs& /*outputs2*/) const {}
+};
+
+template <int kRows>
+NATIVO_VNNI void tile(const Int8Block& block, std::int64_t row, std::int64_t inputs4,
+                      const std::int8_t* weight) {
+  const std::int64_t stride = inputs4 * kGroupBytes;
+  const std::uint8_t* codes = block.codes + row * block.code_stride;
+  Sums<kRows> sums;
+  sums.clear();
+  for (std::int64_t i = 0; i < inputs4; ++i) {
+    const std::int8_t* w = weight + i * kGroupBytes;
+    sums.add(codes + i * kVnniInputs, block.code_stride, _mm512_loadu_si512(w),
+             _mm512_loadu_si512(w + stride), _mm512_loadu_si512(w + 2 * stride));
+  }
+  sums.finish(block, row, outputs_of(block, 0), outputs_of(block, kVnniOutputs),
+              outputs_of(block, 2 * kVnniOutputs));
 }
 
 }  // namespace
@@ -90,13 +120,14 @@ bool has_vnni() {
 }
 
 void int8_block_vnni(const Int8Block& block) {
-  if (block.outputs > 2 * kVnniOutputs) {
-    all_rows<3>(block);
-  } else if (block.outputs > kVnniOutputs) {
-    all_rows<2>(block);
-  } else {
-    all_rows<1>(block);
-  }
+  // The packed weight is padded to whole blocks.
+  const std::int64_t inputs4 = (block.weight->inputs() + kVnniInputs - 1) / kVnniInputs;
+  const std::int8_t* weight =
+      block.weight->packed() + block.first / kVnniOutputs * inputs4 * kGroupBytes;
+  std::int64_t row = 0;
+  for (; row + 8 <= block.rows; row += 8) tile<8>(block, row, inputs4, weight);
+  for (; row + 4 <= block.rows; row += 4) tile<4>(block, row, inputs4, weight);
+  for (; row < block.rows; ++row) tile<1>(block, row, inputs4, weight);
 }
 
 }  // namespace nativo::ops::cpu

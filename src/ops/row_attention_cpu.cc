@@ -17,11 +17,48 @@ namespace nativo::ops::HWY_NAMESPACE {
 
 HWY_INLINE float dot(const float* a, const float* b, std::int64_t size) {
   const FloatTag d;
+  const std::int64_t lanes = float_lanes();
   auto sum = hn::Zero(d);
-  for (std::int64_t i = 0; i < size; i += float_lanes()) {
-    sum = hn::MulAdd(load_up_to(a + i, size - i), load_up_to(b + i, size - i), sum);
+  std::int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) {
+    sum = hn::MulAdd(hn::LoadU(d, a + i), hn::LoadU(d, b + i), sum);
   }
+  if (i < size) sum = hn::MulAdd(load_up_to(a + i, size - i), load_up_to(b + i, size - i), sum);
   return sum_lanes(sum);
+}
+
+/// to[size] = the rows' columns from `column` on, weighted by w; four vectors in registers while
+/// the rows go by.
+HWY_INLINE void weighted_sum(std::span<const float* const> rows, std::int64_t column,
+                             const float* w, std::int64_t size, float* to) {
+  const FloatTag d;
+  const std::int64_t lanes = float_lanes();
+  std::int64_t i = 0;
+  for (; i + 4 * lanes <= size; i += 4 * lanes) {
+    auto sum0 = hn::Zero(d);
+    auto sum1 = hn::Zero(d);
+    auto sum2 = hn::Zero(d);
+    auto sum3 = hn::Zero(d);
+    for (std::size_t j = 0; j < rows.size(); ++j) {
+      const float* from = rows[j] + column + i;
+      const auto factor = hn::Set(d, w[j]);
+      sum0 = hn::MulAdd(factor, hn::LoadU(d, from), sum0);
+      sum1 = hn::MulAdd(factor, hn::LoadU(d, from + lanes), sum1);
+      sum2 = hn::MulAdd(factor, hn::LoadU(d, from + 2 * lanes), sum2);
+      sum3 = hn::MulAdd(factor, hn::LoadU(d, from + 3 * lanes), sum3);
+    }
+    hn::StoreU(sum0, d, to + i);
+    hn::StoreU(sum1, d, to + i + lanes);
+    hn::StoreU(sum2, d, to + i + 2 * lanes);
+    hn::StoreU(sum3, d, to + i + 3 * lanes);
+  }
+  for (; i < size; i += lanes) {
+    auto sum = hn::Zero(d);
+    for (std::size_t j = 0; j < rows.size(); ++j) {
+      sum = hn::MulAdd(hn::Set(d, w[j]), load_up_to(rows[j] + column + i, size - i), sum);
+    }
+    store_up_to(sum, to + i, size - i);
+  }
 }
 
 /// to += factor * from.
@@ -58,19 +95,21 @@ void row_attention_kernel(const RowAttention& shape, const float* query, std::in
   const auto place = [&](std::int64_t j) {
     return (std::clamp(j - position, -relative.most, relative.most) + relative.most) * size;
   };
-  for (std::int64_t head = 0; head < shape.heads; ++head) {
-    const float* q = query + head * size;
-    float* w = weights + head * count;
-    for (std::int64_t j = 0; j < count; ++j) {
-      w[j] = shape.scale * dot(q, keys[static_cast<std::size_t>(j)] + head * size, size);
-      if (relative.keys != nullptr) w[j] += shape.scale * dot(q, relative.keys + place(j), size);
+  // Key by key, so that memory is read as it lies.
+  for (std::int64_t j = 0; j < count; ++j) {
+    const float* key = keys[static_cast<std::size_t>(j)];
+    for (std::int64_t head = 0; head < shape.heads; ++head) {
+      const float* q = query + head * size;
+      float& w = weights[head * count + j];
+      w = shape.scale * dot(q, key + head * size, size);
+      if (relative.keys != nullptr) w += shape.scale * dot(q, relative.keys + place(j), size);
     }
+  }
+  for (std::int64_t head = 0; head < shape.heads; ++head) {
+    float* w = weights + head * count;
     softmax(w, count);
     float* to = out + head * size;
-    std::fill_n(to, size, 0.0F);
-    for (std::int64_t j = 0; j < count; ++j) {
-      add_scaled(values[static_cast<std::size_t>(j)] + head * size, w[j], size, to);
-    }
+    weighted_sum(values, head * size, w, size, to);
     for (std::int64_t j = 0; relative.values != nullptr && j < count; ++j) {
       add_scaled(relative.values + place(j), w[j], size, to);
     }
