@@ -11,6 +11,9 @@ namespace nativo {
 /// CPU seconds this process has used, user and system, all threads.
 [[nodiscard]] double cpu_seconds();
 
+/// Seconds since 1970-01-01T00:00:00Z, to the millisecond.
+[[nodiscard]] double unix_seconds();
+
 /// "2026-01-31T12:00:00Z".
 [[nodiscard]] std::string utc_now();
 

@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -25,6 +26,12 @@ Terminal& terminal() {
 bool stderr_is_terminal() {
   static const bool is_terminal = ::isatty(STDERR_FILENO) == 1;
   return is_terminal;
+}
+
+std::size_t terminal_columns() {
+  winsize size{};
+  const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : 80;
 }
 
 void line(std::string_view prefix, std::string_view message) {

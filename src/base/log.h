@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include <cstddef>
 #include <string_view>
 #include <utility>
 
@@ -28,6 +29,9 @@ void error(fmt::format_string<Args...> format, Args&&... args) {
 /// Shows `text` as the terminal's last line, replacing the one shown before; "" clears it.
 /// Does nothing when stderr is not a terminal.
 void status(std::string_view text);
+
+/// Columns of the terminal that stderr is; 80 where that is unknown.
+[[nodiscard]] std::size_t terminal_columns();
 
 /// True when stderr is a terminal.
 [[nodiscard]] bool stderr_is_terminal();

@@ -45,6 +45,8 @@ int main(int argc, char** argv) {
   nativo::cli::add_run(app);
   nativo::cli::add_plan(app);
   nativo::cli::add_stages(app);
+  nativo::cli::add_train(app);
+  nativo::cli::add_explain_batch(app);
   nativo::cli::add_eval(app);
   nativo::cli::add_report(app);
   nativo::cli::add_score(app);

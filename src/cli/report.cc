@@ -19,8 +19,10 @@ void add_report(CLI::App& app) {
       ->type_name("FILE");
   verb->callback([folder, output] {
     namespace fs = std::filesystem;
-    if (!fs::is_directory(fs::path(*folder) / "stages")) {
-      throw Error(ExitCode::kMissingInput, *folder + ": not a run folder (no stages/ in it)");
+    if (!fs::is_directory(fs::path(*folder) / "stages") &&
+        !fs::exists(fs::path(*folder) / "metrics.jsonl")) {
+      throw Error(ExitCode::kMissingInput,
+                  *folder + ": not a run folder (neither stages/ nor metrics.jsonl in it)");
     }
     const fs::path page = output->empty() ? fs::path(*folder) / "report.html" : fs::path(*output);
     report::write_report(*folder, page);

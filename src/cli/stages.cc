@@ -1,4 +1,4 @@
-// nativo ingest|tokenizer|translate|filter|dedup|mix|base|train: the pipeline up to one step; or,
+// nativo ingest|tokenizer|translate|filter|dedup|mix|base: the pipeline up to one step; or,
 // for the data stages, one stage alone on a file of yours.
 #include <fmt/format.h>
 
@@ -74,7 +74,6 @@ void add_stages(CLI::App& app) {
   add_stage(app, "dedup", "keep one of each pair of equals or near-equals", true);
   add_stage(app, "mix", "weigh, split and order what goes into training", true);
   add_stage(app, "base", "train the small model that an init: base starts from", false);
-  add_stage(app, "train", "fine-tune the model", false);
 }
 
 }  // namespace nativo::cli

@@ -17,6 +17,8 @@ void add_run(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_stages(CLI::App& app);
 void add_translate(CLI::App& app);
+void add_train(CLI::App& app);
+void add_explain_batch(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_score(CLI::App& app);
 void add_tokenize(CLI::App& app);

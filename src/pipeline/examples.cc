@@ -31,8 +31,11 @@ std::vector<train::Example> make_examples(const std::vector<data::Record>& recor
         std::fill(tokens.trained.begin() + 1, tokens.trained.end(), 1);
       }
     }
-    examples[i] = {
-        .tokens = std::move(tokens.ids), .loss_mask = std::move(tokens.trained), .id = record.id};
+    examples[i] = {.tokens = std::move(tokens.ids),
+                   .loss_mask = std::move(tokens.trained),
+                   .id = record.id,
+                   .source = record.source,
+                   .lang = record.lang};
   });
   return examples;
 }

@@ -9,46 +9,16 @@
 #include "config/json_writer.h"
 #include "io/file.h"
 #include "model/hf_directory.h"
-#include "model/peft_adapter.h"
 #include "pipeline/examples.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/training.h"
 #include "text/instruct_format.h"
 #include "text/tokenizer.h"
-#include "train/trainer.h"
 
 namespace nativo::pipeline {
 namespace {
 
 using Context = std::shared_ptr<RunContext>;
-
-fs::path tokenizer_folder(const RunContext& context) { return context.folder / "tokenizer"; }
-
-/// What a training learns from, and what it is measured on.
-struct Split {
-  std::vector<data::Record> train;
-  std::vector<data::Record> heldout;
-};
-
-/// The ingested records in the base's language; a hash of (seed, id) decides which are held out.
-Split base_records(const RunContext& context) {
-  const auto seed = static_cast<std::uint64_t>(context.options.run.seed);
-  const double share = context.options.mix.heldout_share;
-  Split split;
-  data::RecordReader reader(context.stage("ingest"));
-  data::Record record;
-  while (reader.next(record)) {
-    if (record.lang != context.options.model.base_language) continue;
-    const bool held = static_cast<double>(xxh64(record.id, seed)) * 0x1.0p-64 < share;
-    (held ? split.heldout : split.train).push_back(record);
-  }
-  if (split.train.empty()) {
-    throw Error(ExitCode::kData,
-                fmt::format("no source has records in \"{}\", which init:{} would learn from",
-                            context.options.model.base_language, context.options.model.preset()),
-                "add a source with that lang, or set model.base to a Hugging Face directory");
-  }
-  return split;
-}
 
 Json generation_config(const text::Tokenizer& tokenizer) {
   Json config = Json::object();
@@ -103,47 +73,12 @@ model::SaveOptions save_options(const RunContext& context, const text::Tokenizer
   return options;
 }
 
-Json training_summary(const model::Decoder& decoder, const train::TrainInput& input,
-                      const train::TrainResult& result) {
-  const std::int64_t parameters = decoder.config().parameter_count();
-  std::int64_t trained = 0;
-  for (const model::Parameter& parameter : decoder.trainable()) {
-    trained += static_cast<std::int64_t>(parameter.value.size());
-  }
-  const double speed =
-      result.seconds > 0.0 ? static_cast<double>(result.tokens) / result.seconds : 0.0;
-  std::string text = fmt::format("{:.1f} M parameters, ", static_cast<double>(parameters) * 1e-6);
-  if (decoder.lora() != nullptr) {
-    text += fmt::format("{:.2f} M of adapters trained, ", static_cast<double>(trained) * 1e-6);
-  }
-  text +=
-      fmt::format("{} steps, loss {:.3f} -> {:.3f}", result.steps, result.first_loss, result.loss);
-  Json detail = {{"summary", ""},
-                 {"method", input.options.method},
-                 {"parameters", parameters},
-                 {"trained_parameters", trained},
-                 {"steps", result.steps},
-                 {"examples", input.train.size()},
-                 {"heldout_examples", input.heldout.size()},
-                 {"targets_per_epoch", result.targets},
-                 {"tokens", result.tokens},
-                 {"tokens_per_second", speed},
-                 {"seconds", result.seconds},
-                 {"loss", {{"first", result.first_loss}, {"last", result.loss}}}};
-  if (result.first_eval_loss && result.eval_loss) {
-    text += fmt::format(", held-out {:.3f} -> {:.3f}", *result.first_eval_loss, *result.eval_loss);
-    detail["eval_loss"] = {{"first", *result.first_eval_loss}, {"last", *result.eval_loss}};
-  }
-  detail["summary"] = text + fmt::format(", {:.0f} tokens/s", speed);
-  return detail;
-}
+using MakeData = TrainingData (*)(const RunContext&, const text::Tokenizer&);
 
-/// Trains `decoder` on the records and leaves the result in `folder` (a Hugging Face directory
-/// inside the training's own folder, adapters merged), completed with a manifest; the adapters
-/// themselves lie beside it.
-void train_and_save(const RunContext& context, const data::StageSpec& spec, const fs::path& folder,
-                    model::Decoder& decoder, const Split& split, train::TrainOptions options) {
-  const double start = monotonic_seconds();
+/// Trains `decoder` on what `make_data` gives and leaves the result in `folder`, inside the
+/// training's own folder.
+void train_decoder(const RunContext& context, const data::StageSpec& spec, const fs::path& folder,
+                   model::Decoder& decoder, MakeData make_data, train::TrainOptions options) {
   options.seed = context.options.run.seed;
   const text::Tokenizer tokenizer(tokenizer_folder(context));
   if (tokenizer.vocab_size() > decoder.config().vocab_size) {
@@ -152,26 +87,27 @@ void train_and_save(const RunContext& context, const data::StageSpec& spec, cons
                             decoder.config().vocab_size),
                 "set model.tokenizer to the tokenizer that belongs to model.base");
   }
-  const model::SaveOptions save = save_options(context, tokenizer, decoder.config());
-  const train::TrainInput input{
-      .decoder = decoder,
-      .train = make_examples(split.train, tokenizer, options.train_on),
-      .heldout = make_examples(split.heldout, tokenizer, options.train_on),
-      .options = options,
-      .dir = folder.parent_path(),
-      .key = spec.key,
-      .label = spec.name,
-      .extra_files = save.extra_files,
-  };
-  const train::TrainResult result = train::train(input);
-  if (decoder.lora() != nullptr) {
-    model::save_adapter(folder.parent_path() / "adapter", decoder,
-                        base_model_folder(context).native());
+  Training training;
+  training.spec = spec;
+  training.folder = folder.parent_path();
+  training.data = make_data(context, tokenizer);
+  training.options = options;
+  training.save = save_options(context, tokenizer, decoder.config());
+  training.base = base_model_folder(context).native();
+  train_and_save(std::move(training), decoder);
+}
+
+/// The file that `options.tokens` names, as an input of the step: its bytes count, not its path.
+void add_tokens_input(RunContext& context, const train::TrainOptions& options,
+                      data::StageSpec& spec) {
+  spec.options[spec.name].erase("tokens");
+  if (options.tokens.empty()) return;
+  if (!fs::exists(options.tokens)) {
+    throw Error(ExitCode::kMissingInput, options.tokens + ": no such file",
+                fmt::format("{}.tokens names pre-tokenised lines", spec.name));
   }
-  model::save_decoder(folder, decoder, save);
-  const Json detail = training_summary(decoder, input, result);
-  io::write_file_atomically(folder.parent_path() / "summary.json", dump_json_pretty(detail));
-  complete_step(folder, spec, monotonic_seconds() - start, detail);
+  spec.inputs.push_back(
+      {{"name", "tokens"}, {"sha256", context.digests.file_digest(options.tokens)}});
 }
 
 }  // namespace
@@ -257,6 +193,7 @@ Step base_step(const Context& context) {
         {{"name", "ingest"}, {"sha256", output_digest(context->stage("ingest"), "records")}});
     spec.inputs.push_back(
         {{"name", "tokenizer"}, {"sha256", output_digest(context->folder / "tokenizer")}});
+    add_tokens_input(*context, context->options.base, spec);
     return keyed(std::move(spec));
   };
   step.run = [context, folder = step.folder](const data::StageSpec& spec) {
@@ -274,7 +211,7 @@ Step base_step(const Context& context) {
     }
     model::Decoder decoder(config);
     decoder.initialize(static_cast<std::uint64_t>(context->options.run.seed));
-    train_and_save(*context, spec, folder, decoder, base_records(*context), context->options.base);
+    train_decoder(*context, spec, folder, decoder, base_training_data, context->options.base);
   };
   return step;
 }
@@ -294,6 +231,12 @@ Step train_step(const Context& context) {
     spec.options["seed"] = context->options.run.seed;
     spec.options["dtype"] = context->options.model.dtype;
     spec.inputs.push_back({{"name", "mix"}, {"sha256", output_digest(context->stage("mix"), "")}});
+    // Forgetting is measured on what the base's language has in the sources.
+    spec.options["base_language"] = context->options.model.base_language;
+    spec.options["heldout_share"] = context->options.mix.heldout_share;
+    spec.inputs.push_back(
+        {{"name", "ingest"}, {"sha256", output_digest(context->stage("ingest"), "records")}});
+    add_tokens_input(*context, context->options.train, spec);
     spec.inputs.push_back(
         {{"name", "tokenizer"}, {"sha256", output_digest(context->folder / "tokenizer")}});
     const fs::path base = base_model_folder(*context);
@@ -309,17 +252,10 @@ Step train_step(const Context& context) {
     return keyed(std::move(spec));
   };
   step.run = [context, folder = step.folder](const data::StageSpec& spec) {
-    const std::string& method = context->options.train.method;
-    const train::LoraTableOptions& lora = context->options.lora;
-    model::Decoder decoder =
-        model::load_decoder(base_model_folder(*context), train::quantization_of(method, lora));
-    if (method != "full") {
-      decoder.attach_lora(model::resolve_lora(lora.lora, decoder.config()),
-                          static_cast<std::uint64_t>(context->options.run.seed));
-    }
-    const Split split{.train = data::read_all(context->stage("mix"), "records"),
-                      .heldout = data::read_all(context->stage("mix"), "heldout")};
-    train_and_save(*context, spec, folder, decoder, split, context->options.train);
+    train::TrainOptions options = context->options.train;
+    options.seed = context->options.run.seed;
+    model::Decoder decoder = load_base(base_model_folder(*context), options, context->options.lora);
+    train_decoder(*context, spec, folder, decoder, tuning_data, options);
   };
   return step;
 }

@@ -1,4 +1,4 @@
-// What became of the model: the headline, the evaluation, the dialogues, the training.
+// What became of the model: the headline, the evaluation, the dialogues.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -126,87 +126,7 @@ std::string headline_sentence(const RunFiles& run, const std::string& language) 
       word->intervals_overlap() ? "; " + overlap_words(*word) + "." : ".");
 }
 
-const double* summary_value(const TrainingFacts& training, std::string_view key) {
-  for (const auto& [name, value] : training.summary) {
-    if (name == key) return &value;
-  }
-  return nullptr;
-}
-
-std::string fact(std::string_view name, const std::string& value) {
-  return fmt::format("<div><dt>{}</dt><dd>{}</dd></div>", name, value);
-}
-
-std::string training_facts(const TrainingFacts& training) {
-  std::string out;
-  const auto add = [&](const char* key, const char* name, const char* unit) {
-    const double* value = summary_value(training, key);
-    if (value != nullptr) out += fact(name, short_number(*value) + unit);
-  };
-  const auto add_pair = [&](const char* key, const char* name) {
-    const double* first = summary_value(training, std::string(key) + ".first");
-    const double* last = summary_value(training, std::string(key) + ".last");
-    if (first != nullptr && last != nullptr) {
-      out += fact(name, fmt::format("{:.3f} → {:.3f}", *first, *last));
-    }
-  };
-  add("parameters", "parameters", "");
-  add("steps", "steps", "");
-  add("examples", "examples", "");
-  add("tokens", "tokens seen", "");
-  add("tokens_per_second", "tokens a second", "");
-  add("percent_of_peak", "of the machine’s peak", "%");
-  if (const double* seconds = summary_value(training, "seconds")) {
-    out += fact("time", human_duration(std::clamp(*seconds, 0.0, 1e12)));
-  }
-  add_pair("loss", "training loss");
-  add_pair("eval_loss", "held-out loss");
-  return out.empty() ? "" : "<dl class=\"facts\">" + out + "</dl>";
-}
-
-std::string metric_rows(const std::vector<MetricPoint>& points) {
-  constexpr std::size_t kRows = 12;
-  const auto cell = [](const std::optional<double>& value, const char* format) {
-    return value ? fmt::format(fmt::runtime(format), *value) : std::string("–");
-  };
-  std::string rows;
-  const std::size_t shown = std::min(kRows, points.size());
-  for (std::size_t i = 0; i < shown; ++i) {
-    const MetricPoint& p = points[shown == 1 ? 0 : i * (points.size() - 1) / (shown - 1)];
-    rows += fmt::format(
-        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-        count_text(static_cast<std::uint64_t>(p.step)), cell(p.loss, "{:.4f}"),
-        cell(p.eval_loss, "{:.4f}"), cell(p.lr, "{:.2e}"), cell(p.grad_norm, "{:.3f}"));
-  }
-  return rows;
-}
-
-std::string training_part(const TrainingFacts& training, std::size_t index) {
-  std::string out =
-      fmt::format("<h3>{}</h3>{}", training_title(training.name), training_facts(training));
-  if (training.points.empty()) return out;
-  const auto chart = [&](const char* id, const char* title) {
-    return fmt::format(
-        "<figure><figcaption>{}</figcaption><div class=\"chart\" style=\"height:14rem\"><canvas "
-        "id=\"chart-{}-{}\" role=\"img\" aria-label=\"{} by step; the table below has numbers\">"
-        "</canvas></div></figure>",
-        title, id, index, title);
-  };
-  out += "<div class=\"curves\">" + chart("loss", "Loss") + chart("lr", "Learning rate") +
-         chart("grad_norm", "Gradient norm") + "</div>";
-  return out + fmt::format(
-                   "<details><summary>Some of its {} steps</summary><div class=\"scroll\"><table>"
-                   "<thead><tr><th>step</th><th>loss</th><th>held-out loss</th><th>learning rate"
-                   "</th><th>gradient norm</th></tr></thead><tbody>{}</tbody></table></div>"
-                   "</details>",
-                   count_text(training.points.size()), metric_rows(training.points));
-}
-
 }  // namespace
-
-std::string training_title(const std::string& name) {
-  return name == "base" ? "The base model’s own training" : "Fine-tuning";
-}
 
 std::string value_text(const TaskFacts& task, double value) {
   return task.is_share() ? fmt::format("{:.1f}%", 100 * value) : plain_number(value);
@@ -317,13 +237,6 @@ std::string dialogues_section(const RunFiles& run) {
         "</p></div><div class=\"tuned\"><h4>tuned</h4><p dir=\"auto\">{}</p></div></article>",
         escape(dialogue.prompt), answer(dialogue.base), answer(dialogue.tuned));
   }
-  return out + "</section>";
-}
-
-std::string training_section(const RunFiles& run) {
-  if (run.trainings.empty()) return {};
-  std::string out = "<section id=\"training\"><h2>Training</h2>";
-  for (std::size_t i = 0; i < run.trainings.size(); ++i) out += training_part(run.trainings[i], i);
   return out + "</section>";
 }
 

@@ -13,7 +13,8 @@ namespace fs = std::filesystem;
 /// The page about what lies in `run_folder`; everything in it is optional:
 ///   nativo.lock.toml                                   shown folded
 ///   stages/{ingest,translate,filter,dedup,mix}/manifest.json
-///   {base,train}/metrics.jsonl, {base,train}/summary.json
+///   {base,train}/metrics.jsonl, events.jsonl, summary.json   or, of a training without a pipeline,
+///                                                            these in the folder itself
 ///   eval/comparison.json, eval/dialogues.json
 /// The page is one file that asks for nothing else: styles, scripts and Chart.js are in it, and a
 /// Content-Security-Policy lets only those scripts run. Tables and sums need no script. Text from

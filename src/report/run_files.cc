@@ -164,31 +164,83 @@ void read_sources(const Json& manifest, const std::string& where, bool is_ingest
   });
 }
 
-std::vector<MetricPoint> read_metrics(const fs::path& path) {
-  std::vector<MetricPoint> points;
-  if (!is_there(path)) return points;
+// Calls `use` with each whole line of a JSONL file; a torn last one is left out: it is being
+// written.
+template <class Use>
+void each_line(const fs::path& path, const Use& use) {
+  if (!is_there(path)) return;
   const std::string bytes = io::read_file(path, kMaxFileBytes);
   std::size_t number = 0;
   for (std::size_t at = 0; at < bytes.size();) {
     const std::size_t end = bytes.find('\n', at);
-    if (end == std::string::npos) break;  // a run that is being written or was cut off
+    if (end == std::string::npos) break;
     const std::string where = fmt::format("{}:{}", path.native(), ++number);
     const Json json = parse_json(std::string_view(bytes).substr(at, end - at), printable(where));
-    const Fields fields(json, where);
+    use(Fields(json, where));
+    at = end + 1;
+  }
+}
+
+std::int64_t read_step(const Fields& fields) {
+  const double step = fields.needed("step");
+  if (step < 0 || step > 1e15) fields.fail("step", "a step is wanted");
+  return static_cast<std::int64_t>(step);
+}
+
+std::vector<MetricPoint> read_metrics(const fs::path& path) {
+  std::vector<MetricPoint> points;
+  each_line(path, [&](const Fields& fields) {
     MetricPoint point;
-    const double step = fields.needed("step");
-    if (step < 0 || step > 1e15) fields.fail("step", "a step is wanted");
-    point.step = static_cast<std::int64_t>(step);
+    point.step = read_step(fields);
     point.loss = fields.number("loss");
     point.lr = fields.number("lr");
     point.grad_norm = fields.number("grad_norm");
     point.eval_loss = fields.number("eval_loss");
+    point.base_eval_loss = fields.number("base_eval_loss");
     point.tokens = fields.number("tokens");
     point.seconds = fields.number("seconds");
-    points.push_back(point);
-    at = end + 1;
-  }
+    point.tokens_per_second = fields.number("tokens_per_second");
+    point.percent_of_gemm = fields.number("percent_of_gemm");
+    if (const Json& sources = fields.at("sources"); sources.is_object()) {
+      for (const auto& [name, json] : sources.items()) {
+        const auto loss = Fields(json, fields.where() + ": sources." + name).number("loss");
+        if (loss) point.sources[name] = *loss;
+      }
+    }
+    points.push_back(std::move(point));
+  });
   return points;
+}
+
+std::string spike_words(const Fields& fields) {
+  const auto value = fields.number("value");
+  const auto limit = fields.number("limit");
+  std::string words = fields.text("what") + " ";
+  words += value ? fmt::format("{:.4g}", *value) : std::string("not finite");
+  if (limit) words += fmt::format(", beyond the usual {:.4g}", *limit);
+  const std::string action = fields.text("action");
+  if (action == "skip") words += "; step skipped";
+  if (action == "stop") words += "; run stopped";
+  if (action == "rollback") {
+    words += fmt::format("; back to step {:.0f}", fields.number("to").value_or(0));
+  }
+  return words;
+}
+
+// Those that a chart marks, in the order in which they happened; what was run again stands there
+// once.
+std::vector<TrainingEvent> read_events(const fs::path& path) {
+  std::vector<TrainingEvent> events;
+  each_line(path, [&](const Fields& fields) {
+    TrainingEvent event{.kind = fields.text("event"), .step = read_step(fields)};
+    if (event.kind == "spike") event.words = spike_words(fields);
+    if (event.kind != "checkpoint" && event.kind != "resume" && event.kind != "spike") return;
+    const bool known = std::any_of(events.begin(), events.end(), [&](const TrainingEvent& other) {
+      return other.kind == event.kind && other.step == event.step && other.words == event.words;
+    });
+    if (!known) events.push_back(std::move(event));
+  });
+  return events;
 }
 
 // Numbers of the summary, one level deep: {"loss": {"first": 1}} is ("loss.first", 1).
@@ -320,14 +372,18 @@ RunFiles read_run(const fs::path& folder) {
       read_sources(*json, path.native(), is_ingest, run.sources);
     }
   }
-  for (const char* name : {"base", "train"}) {
+  const auto add_training = [&run](const char* name, const fs::path& path) {
     TrainingFacts training{.name = name,
-                           .points = read_metrics(folder / name / "metrics.jsonl"),
-                           .summary = read_summary(folder / name / "summary.json")};
+                           .points = read_metrics(path / "metrics.jsonl"),
+                           .events = read_events(path / "events.jsonl"),
+                           .summary = read_summary(path / "summary.json")};
     if (!training.points.empty() || !training.summary.empty()) {
       run.trainings.push_back(std::move(training));
     }
-  }
+  };
+  add_training("base", folder / "base");
+  add_training("train", folder / "train");
+  add_training("train", folder);
   read_evaluation(folder / "eval" / "comparison.json", run);
   read_dialogues(folder / "eval" / "dialogues.json", run);
   const fs::path lock = folder / "nativo.lock.toml";

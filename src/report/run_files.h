@@ -37,13 +37,23 @@ struct SourceFacts {
 /// One line of metrics.jsonl; what a line does not say is empty.
 struct MetricPoint {
   std::int64_t step = 0;
-  std::optional<double> loss, lr, grad_norm, eval_loss, tokens, seconds;
+  std::optional<double> loss, lr, grad_norm, eval_loss, base_eval_loss, tokens, seconds,
+      tokens_per_second, percent_of_gemm;
+  std::map<std::string, double> sources = {};  ///< loss by source
 };
 
-/// {base,train}/: metrics.jsonl and summary.json
+/// One line of events.jsonl that a chart marks: "checkpoint", "resume" or "spike".
+struct TrainingEvent {
+  std::string kind;
+  std::int64_t step = 0;
+  std::string words = {};  ///< of a spike: what was wrong and what was done, for people
+};
+
+/// {base,train}/: metrics.jsonl, events.jsonl and summary.json
 struct TrainingFacts {
   std::string name;  ///< "base" or "train"
   std::vector<MetricPoint> points;
+  std::vector<TrainingEvent> events = {};
   std::vector<std::pair<std::string, double>> summary;  ///< its numbers, in the file's order
 };
 

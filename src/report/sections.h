@@ -20,7 +20,9 @@ namespace nativo::report {
 
 /// What page/charts.js draws:
 ///   {"lengths": {"labels", "before", "after", "before_name", "after_name"},
-///    "trainings": [{"name", "loss": [[step, y], ..], "eval_loss", "lr", "grad_norm"}],
+///    "trainings": [{"name", "loss": [[step, y], ..], "eval_loss", "base_eval_loss", "lr",
+///                   "grad_norm", "tokens_per_second", "sources": [{"name", "loss"}],
+///                   "marks": [{"kind": "checkpoint", "resume" or "spike", "step"}]}],
 ///    "evaluation": {"labels", "base": [[value, low, high] in percent, ..], "tuned"}}
 /// A curve of more than 1,500 points is thinned to every n-th; its last point stays.
 [[nodiscard]] Json chart_data(const RunFiles& run);

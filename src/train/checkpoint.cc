@@ -46,36 +46,6 @@ std::int64_t step_in(std::string_view name) {
   return step;
 }
 
-Json state_to_json(const TrainState& state, const std::string& key) {
-  Json json = {
-      {"version", 1},           {"step", state.step},       {"key", key},
-      {"tokens", state.tokens}, {"seconds", state.seconds}, {"first_loss", state.first_loss},
-      {"loss", state.loss}};
-  if (state.first_eval_loss) json["first_eval_loss"] = *state.first_eval_loss;
-  if (state.eval_loss) json["eval_loss"] = *state.eval_loss;
-  return json;
-}
-
-// Type errors become Error(kData); they cannot happen to a file whose digest was right.
-TrainState state_from_json(const Json& json, const fs::path& path) {
-  try {
-    if (json.at("version") != 1) bad(path, "not of version 1");
-    TrainState state;
-    state.step = json.at("step").get<std::int64_t>();
-    state.tokens = json.at("tokens").get<std::int64_t>();
-    state.seconds = json.at("seconds").get<double>();
-    state.first_loss = json.at("first_loss").get<double>();
-    state.loss = json.at("loss").get<double>();
-    if (json.contains("first_eval_loss")) {
-      state.first_eval_loss = json["first_eval_loss"].get<double>();
-    }
-    if (json.contains("eval_loss")) state.eval_loss = json["eval_loss"].get<double>();
-    return state;
-  } catch (const Json::exception& error) {
-    bad(path, error.what());
-  }
-}
-
 // Of a decoder with adapters, those alone are trained and saved.
 const char* weights_file(const model::Decoder& decoder) {
   return decoder.lora() != nullptr ? model::kAdapterWeights : kModel;
@@ -188,7 +158,8 @@ void CheckpointStore::collect_leftovers() {
     if (entry.path().filename().string().ends_with(kLeftover)) leftovers.push_back(entry.path());
   }
   for (const auto& entry : fs::directory_iterator(train_dir_)) {
-    if (entry.path().filename().string().starts_with("metrics.jsonl.tmp-")) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("metrics.jsonl.tmp-") || name.starts_with("events.jsonl.tmp-")) {
       leftovers.push_back(entry.path());
     }
   }
@@ -201,8 +172,8 @@ void CheckpointStore::set_aside(const std::string& reason) {
             shown(train_dir_), reason, shown(previous));
   disk_.remove_all(previous);
   disk_.rename(root_, previous);
-  if (fs::exists(train_dir_ / "metrics.jsonl")) {
-    disk_.rename(train_dir_ / "metrics.jsonl", previous / "metrics.jsonl");
+  for (const char* name : {"metrics.jsonl", "events.jsonl"}) {
+    if (fs::exists(train_dir_ / name)) disk_.rename(train_dir_ / name, previous / name);
   }
   disk_.make_folders(root_);
   disk_.sync_folder(train_dir_);
@@ -219,7 +190,7 @@ std::optional<TrainState> CheckpointStore::read(std::int64_t step, bool& foreign
     return std::nullopt;
   }
   const Json json = parse_json(io::read_file(path / kState, kSmallFile), shown(path / kState));
-  const TrainState state = state_from_json(json, path / kState);
+  const TrainState state = train_state_from_json(json, (path / kState).native());
   if (state.step != step) bad(path / kState, "it is of another step than its folder");
   foreign = json.value("key", std::string()) != key_;
   if (foreign) return std::nullopt;
@@ -313,7 +284,9 @@ void CheckpointStore::write(const TrainState& state, const TrainedTensors& tenso
     model::Digests digests = write_weights(temporary, tensors, extra_files, disk_);
     digests[kOptimizer] = model::write_safetensors(temporary / kOptimizer, tensors.optimizer,
                                                    model::StorageType::kF32, {}, disk_);
-    const std::string text = dump_json_pretty(state_to_json(state, key_));
+    Json json = to_json(state);
+    json["key"] = key_;
+    const std::string text = dump_json_pretty(json);
     io::write_file_atomically(temporary / kState, text, disk_);
     digests[kState] = sha256_hex(text);
     Json files = Json::object();

@@ -26,20 +26,9 @@
 #include "model/decoder.h"
 #include "train/optimizer.h"
 #include "train/snapshot.h"
+#include "train/train_state.h"
 
 namespace nativo::train {
-
-/// Where a run stands after `step` optimizer steps. Data order and learning rate follow from the
-/// step.
-struct TrainState {
-  std::int64_t step = 0;
-  std::int64_t tokens = 0;                ///< input tokens seen, padding not counted
-  double seconds = 0.0;                   ///< spent in training, over all starts
-  double first_loss = 0.0;                ///< of step 1
-  double loss = 0.0;                      ///< of `step`
-  std::optional<double> first_eval_loss;  ///< before training
-  std::optional<double> eval_loss;        ///< the latest
-};
 
 class CheckpointStore {
  public:

@@ -11,7 +11,9 @@ namespace nativo::train {
 struct Example {
   std::vector<std::int32_t> tokens;     ///< ids in [0, V)
   std::vector<std::uint8_t> loss_mask;  ///< same length; 1 = this token is to be predicted
-  std::string id;                       ///< of the record it was made from, for messages
+  std::string id = {};                  ///< of the record it was made from, for messages
+  std::string source = {};              ///< which data it comes from; losses are told apart by it
+  std::string lang = {};                ///< ISO 639-1, or empty
 };
 
 }  // namespace nativo::train

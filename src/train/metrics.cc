@@ -32,7 +32,7 @@ MetricsLog::MetricsLog(const std::filesystem::path& path, std::int64_t last_step
       reached = step;
       kept = at = end + 1;
     }
-    if (reached < last_step) {
+    if (reached < last_step && last_step > 0) {
       log::warn("{}: no whole line after step {}; steps up to {} are missing in it",
                 printable(path.string()), reached, last_step);
     }

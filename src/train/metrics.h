@@ -1,7 +1,6 @@
 // metrics.jsonl: one JSON line an optimizer step, for people, the report and plots.
-// Keys: step, loss (mean a target, natural logarithm), lr, grad_norm (before clipping), tokens
-// (input tokens so far), seconds (of training so far), eval_loss (where measured). Step 0 has
-// eval_loss only: the model before training.
+// Format: docs/formats/training-metrics.md. Step 0, where there is one, is the model before
+// training.
 #pragma once
 
 #include <cstdint>

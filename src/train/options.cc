@@ -101,6 +101,23 @@ void TrainOptions::visit(config::Visitor& visitor) {
                "with stochastic rounding 4, int8 with a scale per 128 numbers 2.0625",
        .choices = {"f32", "bf16", "int8"}},
       optimizer_state);
+  visitor.value({.name = "on_spike",
+                 .help = "at a loss or gradient that is not finite, or a loss beyond spike_sigma: "
+                         "stop, skip the step, or roll back to the last regular checkpoint and go "
+                         "on behind the batch",
+                 .choices = {"stop", "skip", "rollback"}},
+                on_spike);
+  visitor.value({.name = "spike_sigma",
+                 .help = "a loss this many standard deviations above the mean of the last 64 is a "
+                         "spike; 0 = only what is not finite",
+                 .min = 0,
+                 .max = 1e6},
+                spike_sigma);
+  visitor.value({.name = "max_spikes",
+                 .help = "skipped steps and rollbacks of a run, beyond which it stops",
+                 .min = 0,
+                 .max = 1e9},
+                max_spikes);
   visitor.value({.name = "eval_every",
                  .help = "steps between losses on the held-out examples; 0 = first and last only",
                  .min = 0,
@@ -122,6 +139,11 @@ void TrainOptions::visit(config::Visitor& visitor) {
                  .help = "which tokens are predicted: the assistant's, or all",
                  .choices = {"assistant", "all"}},
                 train_on);
+  visitor.path(
+      {.name = "tokens",
+       .help = "file of pre-tokenised lines (docs/formats/tokens.md) to train on beside the "
+               "records; empty = none"},
+      tokens);
 }
 
 void LoraTableOptions::visit(config::Visitor& visitor) {

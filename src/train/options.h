@@ -34,12 +34,16 @@ struct TrainOptions {
   double label_smoothing = 0.0;
   double neftune_alpha = 0.0;
   std::string optimizer_state = "f32";
+  std::string on_spike = "stop";
+  double spike_sigma = 0.0;
+  std::int64_t max_spikes = 10;
   std::int64_t seed = 1;  ///< not an option of [train]: the run's seed, set by the caller
   std::int64_t eval_every = 100;
   std::int64_t checkpoint_every = 100;
   std::int64_t keep = 2;
   bool background_checkpoints = true;
   std::string train_on = "assistant";
+  std::string tokens;  ///< a file of pre-tokenised lines; "" = none
 
   void visit(config::Visitor& visitor);
 };

@@ -82,8 +82,13 @@ Example example_from_line(std::string_view line, std::string_view where, std::in
       has_mask = true;
     } else if (key == "id") {
       example.id = text_of(value, key, where);
+    } else if (key == "source") {
+      example.source = text_of(value, key, where);
+    } else if (key == "lang") {
+      example.lang = text_of(value, key, where);
     } else {
-      bad(where, fmt::format("unknown key \"{}\" (known: tokens, loss_mask, id)", printable(key)));
+      bad(where, fmt::format("unknown key \"{}\" (known: tokens, loss_mask, id, source, lang)",
+                             printable(key)));
     }
   }
   if (!has_tokens) bad(where, "no \"tokens\"");
@@ -114,6 +119,18 @@ bool TokenRowReader::next(Example& example) {
     return true;
   }
   return false;
+}
+
+std::vector<Example> read_token_rows(const std::filesystem::path& path, std::int64_t vocab_size) {
+  const std::string file = path.filename().native();
+  const std::string name = file.substr(0, file.find('.'));
+  TokenRowReader reader(path, vocab_size);
+  std::vector<Example> examples;
+  for (Example example; reader.next(example);) {
+    if (example.source.empty()) example.source = name;
+    examples.push_back(std::move(example));
+  }
+  return examples;
 }
 
 }  // namespace nativo::train

@@ -15,7 +15,8 @@
 namespace nativo::train {
 
 /// The example that `line` holds. Keys: "tokens" (needed, ids in [0, vocab_size)), "loss_mask" (0
-/// or 1 a token; absent = all 1), "id" (text; absent = empty). An unknown key is an error. Throws
+/// or 1 a token; absent = all 1), "id", "source", "lang" (text; absent = empty). An unknown key is
+/// an error. Throws
 /// Error(kData) that begins with `where` ("path:line").
 [[nodiscard]] Example example_from_line(std::string_view line, std::string_view where,
                                         std::int64_t vocab_size);
@@ -38,5 +39,10 @@ class TokenRowReader {
   std::int64_t vocab_size_;
   std::string line_;
 };
+
+/// All examples of a file; those without a source get the file's name without its endings. Throws
+/// as TokenRowReader.
+[[nodiscard]] std::vector<Example> read_token_rows(const std::filesystem::path& path,
+                                                   std::int64_t vocab_size);
 
 }  // namespace nativo::train

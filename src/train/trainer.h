@@ -24,29 +24,37 @@ struct TrainInput {
   model::Decoder& decoder;
   std::vector<Example> train;
   std::vector<Example> heldout = {};  ///< may be empty: then nothing is evaluated
+  /// In the language that the base speaks: what is forgotten shows in its loss. May be empty.
+  std::vector<Example> base_heldout = {};
   TrainOptions options;
-  std::filesystem::path dir;    ///< gets metrics.jsonl and checkpoints/
+  std::filesystem::path dir;    ///< gets metrics.jsonl, events.jsonl, tensorboard/ and checkpoints/
   std::string key;              ///< names model, data and options; see CheckpointStore
   std::string label = "train";  ///< of the progress line
   /// Copied into every checkpoint (tokenizer.model ...), so that each is a model folder of its own.
   std::map<std::string, std::string> extra_files = {};
+  double gemm_rate = 0.0;  ///< of this machine, see flops.h; 0 = unknown: shares of it are not told
   io::Disk& disk = io::posix_disk();
-  /// Asked between steps; true = save a checkpoint and throw Error(kTryAgain).
+  /// Asked between steps and between micro-batches; true = forget the step that was begun, save a
+  /// checkpoint of the last whole one, if there was any, and throw Error(kTryAgain).
   std::function<bool()> should_stop = interrupted;
 };
 
 struct TrainResult {
-  std::int64_t steps = 0;         ///< of the whole run
-  std::int64_t resumed_from = 0;  ///< step of the checkpoint this start began with; 0 = none
-  std::int64_t rows = 0;          ///< packed rows of one epoch
-  std::int64_t targets = 0;       ///< trained tokens of one epoch
-  std::int64_t tokens = 0;        ///< input tokens seen, padding not counted
-  std::size_t skipped = 0;        ///< examples in which nothing is to be predicted
-  double seconds = 0.0;           ///< spent in training, over all starts
-  double first_loss = 0.0;        ///< of step 1, mean a target
-  double loss = 0.0;              ///< of the last step
-  std::optional<double> first_eval_loss;  ///< on `heldout` before training
-  std::optional<double> eval_loss;        ///< on `heldout` after training
+  std::int64_t steps = 0;          ///< of the whole run
+  std::int64_t resumed_from = 0;   ///< step of the checkpoint this start began with; 0 = none
+  std::int64_t rows = 0;           ///< packed rows of one epoch
+  std::int64_t targets = 0;        ///< trained tokens of one epoch
+  std::int64_t tokens = 0;         ///< input tokens seen, padding not counted
+  std::size_t skipped = 0;         ///< examples in which nothing is to be predicted
+  std::int64_t skipped_steps = 0;  ///< steps without an update, because of a spike
+  std::int64_t rollbacks = 0;      ///< to an earlier checkpoint, because of a spike
+  double seconds = 0.0;            ///< spent in training, over all starts
+  double first_loss = 0.0;         ///< of the first update, mean a target
+  double loss = 0.0;               ///< of the last update
+  std::optional<double> first_eval_loss;       ///< on `heldout` before training
+  std::optional<double> eval_loss;             ///< on `heldout` after training
+  std::optional<double> first_base_eval_loss;  ///< on `base_heldout`
+  std::optional<double> base_eval_loss;
 };
 
 /// Trains to the end, from the newest whole checkpoint of the same key if there is one; a run that
@@ -55,10 +63,10 @@ struct TrainResult {
 /// epoch, each in an order of its own; only the very last step may be smaller than the others.
 /// Throws Error:
 ///   kConfig    batch_tokens < seq_len; seq_len beyond the model's positions; an unknown choice
-///   kData      an example does not fit the model; nothing to train on; a loss or gradient that is
-///   not
-///              finite (step and examples named; nothing is updated with it)
-///   kTryAgain  stopped after saving; disk full (the last checkpoint is whole)
+///   kData      an example does not fit the model; nothing to train on; a spike (spikes.h) that
+///              train.on_spike does not pass over: step, examples and sources named, nothing
+///              updated with it
+///   kTryAgain  stopped; disk full (the last checkpoint is whole)
 TrainResult train(const TrainInput& input);
 
 /// Mean loss a target, of examples that are packed like the training's; nothing when none has a

@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   constexpr const char* kFiles[] = {"nativo.lock.toml",         "stages/ingest/manifest.json",
                                     "stages/mix/manifest.json", "train/metrics.jsonl",
+                                    "train/events.jsonl",
                                     "train/summary.json",       "eval/comparison.json",
                                     "eval/dialogues.json"};
   if (size == 0) return 0;

@@ -126,7 +126,6 @@ TEST(Report, ShowsSourcesDialoguesTrainingAndOptions) {
   EXPECT_THAT(page, HasSubstr("Qual è il fiume più lungo d&#39;Italia?"));
   EXPECT_THAT(page, HasSubstr("(an empty answer)"));
   EXPECT_THAT(page, HasSubstr("<dt>parameters</dt><dd>12.6 M</dd>"));
-  EXPECT_THAT(page, HasSubstr("<dt>of the machine’s peak</dt><dd>41.3%</dd>"));
   EXPECT_THAT(page, HasSubstr("vocab_size = 4096"));
 }
 
@@ -298,6 +297,58 @@ TEST_F(ReportTest, LongCurvesAreThinnedToTheirEnd) {
   const Json loss = chart_json(render_report(folder_))["trainings"][0]["loss"];
   EXPECT_LE(loss.size(), 1501U);
   EXPECT_EQ(loss.back(), Json::parse("[10000, 10000.0]"));
+}
+
+TEST_F(ReportTest, ShowsSourcesForgettingAndWhatHappened) {
+  put("train/metrics.jsonl",
+      R"({"step":0,"eval_loss":3.5,"base_eval_loss":2.5})"
+      "\n"
+      R"({"step":1,"loss":3,"tokens_per_second":900,"percent_of_gemm":40,)"
+      R"("sources":{"qa":{"loss":2,"targets":5},"<b>":{"loss":4,"targets":5}}})"
+      "\n"
+      R"({"step":2,"loss":null,"grad_norm":null,"tokens_per_second":1100,"percent_of_gemm":60,)"
+      R"("sources":{"qa":{"loss":null,"targets":5}},"base_eval_loss":2.75})"
+      "\n");
+  put("train/events.jsonl",
+      R"({"time":1,"event":"start","step":0})"
+      "\n"
+      R"({"time":2,"event":"checkpoint","step":1})"
+      "\n"
+      R"({"time":3,"event":"resume","step":1})"
+      "\n"
+      R"({"time":4,"event":"resume","step":1})"
+      "\n"
+      R"({"time":5,"event":"spike","step":2,"what":"loss","value":null,"action":"skip"})"
+      "\n"
+      R"({"time":6,"event":"spike","step":3,"what":"loss","value":9.5,"limit":4.25,)"
+      R"("action":"rollback","to":1})"
+      "\n"
+      R"({"time":7,"ev)");
+  const std::string page = render_report(folder_);
+  const Json training = chart_json(page)["trainings"][0];
+  EXPECT_EQ(training["base_eval_loss"], Json::parse("[[0, 2.5], [2, 2.75]]"));
+  EXPECT_EQ(training["tokens_per_second"], Json::parse("[[1, 900.0], [2, 1100.0]]"));
+  EXPECT_EQ(training["sources"], Json::parse(R"([{"name": "<b>", "loss": [[1, 4.0]]},)"
+                                             R"({"name": "qa", "loss": [[1, 2.0]]}])"));
+  EXPECT_EQ(training["marks"],
+            Json::parse(R"([{"kind": "checkpoint", "step": 1}, {"kind": "resume", "step": 1},)"
+                        R"({"kind": "spike", "step": 2}, {"kind": "spike", "step": 3}])"));
+  const std::string text = without_scripts(page);
+  for (const char* words :
+       {"Checkpoints after step 1. Resumed after step 1.", "step 2: loss not finite; step skipped",
+        "step 3: loss 9.5, beyond the usual 4.25; back to step 1",
+        "<tr><th scope=\"row\">qa</th><td>1</td><td>2.000</td><td>2.000</td></tr>",
+        "<th scope=\"row\">&lt;b&gt;</th>", "<td>2.7500</td>",
+        "<dt>of the machine’s GEMM rate</dt><dd>60%</dd>"}) {
+    EXPECT_THAT(text, HasSubstr(words));
+  }
+  put("train/metrics.jsonl", "{\"step\":1,\"sources\":{\"qa\":3}}\n");
+  EXPECT_THAT(damage(), HasSubstr("train/metrics.jsonl:1: sources.qa"));
+}
+
+TEST_F(ReportTest, ATrainingWithoutAPipelineHasAPageToo) {
+  put("metrics.jsonl", "{\"step\":1,\"loss\":4}\n");
+  EXPECT_EQ(chart_json(render_report(folder_))["trainings"][0]["loss"], Json::parse("[[1, 4.0]]"));
 }
 
 }  // namespace

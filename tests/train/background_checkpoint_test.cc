@@ -214,8 +214,8 @@ TEST_F(BackgroundCheckpointTest, TrainingGoesOnMeanwhile) {
   int asked = 0;
   input.should_stop = [&] {
     ++asked;
-    if (asked == 9) disk.close_gate();
-    if (asked == 11) {  // the step after the checkpoint's
+    if (asked == 18) disk.close_gate();  // twice a step: behind the ninth
+    if (asked == 22) {                   // the step after the checkpoint's
       was_unwritten = disk.somebody_waits() && !fs::exists(root_ / "checkpoints/step-00000010");
       disk.open_gate();
     }

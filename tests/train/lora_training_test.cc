@@ -85,7 +85,7 @@ TEST_F(LoraTrainingTest, StoppedAtEachStepEqualsNeverStopped) {
     const TrainResult expected = train(micro::input(whole, through));
     for (std::int64_t stop = 1; stop < expected.steps; ++stop) {
       const fs::path dir = root_ / method / std::to_string(stop);
-      std::int64_t left = stop;
+      std::int64_t left = 2 * stop;  // asked between a step's two micro-batches and behind them
       model::Decoder first = adapted(method);
       TrainInput input = micro::input(first, dir);
       input.should_stop = [&] { return --left <= 0; };

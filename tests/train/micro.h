@@ -92,7 +92,9 @@ inline std::vector<std::string> metrics(const std::filesystem::path& dir) {
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = text.find('\n', at);
     Json line = parse_json(text.substr(at, end - at), "metrics.jsonl");
-    line.erase("seconds");
+    for (const char* key : {"time", "seconds", "tokens_per_second", "percent_of_gemm", "memory"}) {
+      line.erase(key);
+    }
     lines.push_back(dump_json(line));
     at = end == std::string::npos ? text.size() : end + 1;
   }

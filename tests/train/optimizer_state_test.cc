@@ -55,7 +55,7 @@ TEST_F(OptimizerStateTest, StoppedAtEachStepEqualsNeverStopped) {
     const std::string bytes = micro::checkpoint_bytes(root_ / state, whole.steps);
     for (std::int64_t stop = 1; stop < whole.steps; ++stop) {
       const fs::path dir = root_ / (state + "-" + std::to_string(stop));
-      std::int64_t left = stop;
+      std::int64_t left = 2 * stop;  // asked between the micro-batches and behind the step
       model::Decoder first = micro::decoder();
       TrainInput input = input_with(first, dir, state);
       input.should_stop = [&] { return --left <= 0; };

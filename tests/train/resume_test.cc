@@ -39,11 +39,11 @@ Reference run_through(const fs::path& dir) {
   return reference;
 }
 
-// Trains until `steps` more steps are done; true when that was the end.
-bool run_for(const fs::path& dir, std::int64_t steps) {
+// Trains until it was asked `calls` times whether to stop; true when the end came before.
+bool run_until_call(const fs::path& dir, std::int64_t calls) {
   model::Decoder decoder = micro::decoder();
   TrainInput input = micro::input(decoder, dir);
-  input.should_stop = [&] { return --steps <= 0; };
+  input.should_stop = [&] { return --calls <= 0; };
   try {
     train(input);
     return true;
@@ -52,6 +52,10 @@ bool run_for(const fs::path& dir, std::int64_t steps) {
     return false;
   }
 }
+
+// Trains until `steps` more steps are done: each has two micro-batches, and stopping is asked
+// between them and behind them.
+bool run_for(const fs::path& dir, std::int64_t steps) { return run_until_call(dir, 2 * steps); }
 
 TEST_F(ResumeTest, StoppedAtEachStepEqualsNeverStopped) {
   const Reference reference = run_through(root_ / "through");
@@ -129,6 +133,44 @@ TEST_F(ResumeTest, AnotherKeyStartsAnewAndPutsTheOldAside) {
   EXPECT_EQ(micro::metrics(root_), run_through(root_ / "fresh").metrics);
   EXPECT_TRUE(fs::exists(root_ / "previous" / "step-00000007" / "manifest.json"));
   EXPECT_TRUE(fs::exists(root_ / "previous" / "metrics.jsonl"));
+}
+
+TEST_F(ResumeTest, AStopInTheMiddleOfAStepForgetsIt) {
+  const Reference reference = run_through(root_ / "through");
+  ASSERT_FALSE(run_until_call(root_ / "a", 2 * 6 + 1));  // between the micro-batches of step 7
+  EXPECT_THAT(list_checkpoints(root_ / "a" / "checkpoints"), ElementsAre(5, 6));
+  model::Decoder decoder = micro::decoder();
+  EXPECT_EQ(train(micro::input(decoder, root_ / "a")).resumed_from, 6);
+  EXPECT_TRUE(micro::checkpoint_bytes(root_ / "a", reference.result.steps) == reference.bytes);
+  EXPECT_EQ(micro::metrics(root_ / "a"), reference.metrics);
+}
+
+TEST_F(ResumeTest, AStopBeforeTheFirstStepSavesNothing) {
+  ASSERT_FALSE(run_until_call(root_ / "a", 1));
+  EXPECT_TRUE(list_checkpoints(root_ / "a" / "checkpoints").empty());
+  model::Decoder decoder = micro::decoder();
+  EXPECT_EQ(train(micro::input(decoder, root_ / "a")).resumed_from, 0);
+  EXPECT_EQ(micro::metrics(root_ / "a"), run_through(root_ / "through").metrics);
+}
+
+TEST_F(ResumeTest, EventsTellWhatHappened) {
+  ASSERT_FALSE(run_until_call(root_, 2 * 6 + 1));
+  std::ofstream(root_ / "events.jsonl", std::ios::app) << R"({"time": 1, "ev)";
+  model::Decoder decoder = micro::decoder();
+  const TrainResult result = train(micro::input(decoder, root_));
+  std::vector<std::string> events;
+  double time = 0.0;
+  const std::string text = io::read_file(root_ / "events.jsonl");
+  for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) {
+    const Json line = parse_json(text.substr(at, text.find('\n', at) - at), "events.jsonl");
+    EXPECT_GE(line["time"].get<double>(), time);
+    time = line["time"];
+    events.push_back(line["event"].get<std::string>() + " " + dump_json(line["step"]));
+  }
+  ASSERT_EQ(result.steps, 28);
+  EXPECT_THAT(events, ElementsAre("start 0", "checkpoint 5", "checkpoint 6", "stop 6", "resume 6",
+                                  "checkpoint 10", "checkpoint 15", "checkpoint 20",
+                                  "checkpoint 25", "checkpoint 28", "end 28"));
 }
 
 TEST_F(CheckpointTest, OnlyTheNewestAreKept) {

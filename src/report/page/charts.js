@@ -57,11 +57,49 @@
     borderWidth: 1.5, pointRadius: 0, pointHitRadius: 8, ...more,
   });
 
-  const curve = (id, sets, y) => {
+  // Upright lines at the steps where something happened, over the curves' whole height.
+  const markers = (marks) => ({
+    id: 'markers',
+    beforeDatasetsDraw({ ctx, chartArea, scales: { x } }) {
+      const looks = {
+        checkpoint: [colour('base'), [1, 3]], resume: [colour('ink'), [5, 3]], spike: [colour('worse'), []],
+      };
+      ctx.save();
+      ctx.lineWidth = 1;
+      for (const { kind, step } of marks) {
+        const [stroke, dash] = looks[kind];
+        const at = x.getPixelForValue(step);
+        ctx.strokeStyle = ctx.fillStyle = stroke;
+        ctx.setLineDash(dash);
+        ctx.beginPath();
+        ctx.moveTo(at, chartArea.top);
+        ctx.lineTo(at, chartArea.bottom);
+        ctx.stroke();
+        if (kind !== 'spike') continue;
+        ctx.beginPath();
+        ctx.moveTo(at - 4, chartArea.top);
+        ctx.lineTo(at + 4, chartArea.top);
+        ctx.lineTo(at, chartArea.top + 7);
+        ctx.fill();
+      }
+      ctx.restore();
+    },
+  });
+
+  // What the lines mean, in the legend, where they are.
+  const marker_keys = (marks) => [
+    ['checkpoint', 'base', [1, 3]], ['resume', 'ink', [5, 3]], ['spike', 'worse', []],
+  ].filter(([kind]) => marks.some((mark) => mark.kind === kind)).map(([kind, name, dash]) => ({
+    label: kind, data: [], borderColor: colour(name), backgroundColor: colour(name), borderWidth: 2,
+    borderDash: dash, pointRadius: 0,
+  }));
+
+  const curve = (id, sets, y, marks = []) => {
     const last = Math.max(1, ...sets.map((set) => set.data.length ? set.data.at(-1).x : 0));
     draw(id, {
       type: 'line',
-      data: { datasets: sets.filter((set) => set.data.length > 0) },
+      plugins: [markers(marks)],
+      data: { datasets: sets.filter((set) => set.data.length > 0).concat(marker_keys(marks)) },
       options: {
         maintainAspectRatio: false,
         interaction: { mode: 'nearest', axis: 'x', intersect: false },
@@ -74,18 +112,28 @@
     });
   };
 
+  // As many hues as there are sources, evenly spaced, readable on both papers.
+  const hue = (i, count) => `hsl(${Math.round(160 + 360 * i / count) % 360} 55% 45%)`;
+
   const training = (d, index) => {
     const stroke = colour(d.name === 'base' ? 'base' : 'tuned');
+    const held_out = (label, points, stroke) => line(label, points, stroke, {
+      pointRadius: points.length > 30 ? 0 : 3, borderWidth: 2,
+    });
     curve('loss-' + index, [
       line('training', d.loss, stroke),
-      line('held out', d.eval_loss, colour('lost'), {
-        pointRadius: d.eval_loss.length > 30 ? 0 : 3, borderWidth: 2,
-      }),
-    ]);
+      held_out('held out', d.eval_loss, colour('lost')),
+      held_out('held out, the base’s language', d.base_eval_loss, 'hsl(215 55% 52%)'),
+    ], undefined, d.marks);
+    curve('sources-' + index, d.sources.map((source, i) =>
+      line(source.name, source.loss, hue(i, d.sources.length))));
     curve('lr-' + index, [line('learning rate', d.lr, stroke)], {
       ticks: { callback: (value) => value === 0 ? '0' : value.toExponential(0) },
     });
     curve('grad_norm-' + index, [line('gradient norm', d.grad_norm, stroke)]);
+    curve('tokens_per_second-' + index, [line('tokens a second', d.tokens_per_second, stroke)], {
+      axis: { min: 0 },
+    });
   };
 
   // A line over each bar from the interval's low to its high end.

@@ -14,6 +14,16 @@ manifest dedup "m['rejects']['near_duplicate'] >= 4"
 [ -s run/train/model/model.safetensors ] || fail "no model"
 grep -q 'http' run/report.html && ! grep -Eq '(src|href)="?https?:' run/report.html || fail "the report is not self-contained"
 
+# Forgetting is measured; what explain-batch shows is what was trained on.
+grep -q '"base_eval_loss":' run/train/metrics.jsonl || fail "no gauge of forgetting"
+for training in train base; do
+  expect 0 explain-batch -c nativo.toml --training $training --step 2 --json
+  batch=$(grep -o '"batch":"[0-9a-f]*"' stdout.txt)
+  grep '"step":2,' run/$training/metrics.jsonl | grep -qF "$batch" || fail "another batch than that of $training"
+done
+expect 0 explain-batch -c nativo.toml --step 2
+says '<s>⟦'
+
 before=$(sha256sum run/train/model/model.safetensors run/stages/*/records-*.zst)
 expect 0 run -c nativo.toml
 for step in ingest tokenizer translate filter dedup mix base train eval; do says "$step +reused"; done

@@ -1,0 +1,78 @@
+// nativo train: the pipeline up to the tuned model; or a model folder and pre-tokenised lines
+// alone.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/error.h"
+#include "cli/verb.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/token_training.h"
+
+namespace nativo::cli {
+namespace {
+
+struct Arguments {
+  ConfigArguments config;
+  std::string model;
+  std::vector<std::string> tokens;
+  std::vector<std::string> heldout;
+  std::vector<std::string> base_heldout;
+  std::string output;
+};
+
+void train_model(const Arguments& arguments) {
+  if (arguments.tokens.empty()) {
+    if (arguments.config.file.empty()) {
+      throw Error(ExitCode::kUsage, "train: give -c FILE, or --model, --tokens and --output");
+    }
+    if (!arguments.model.empty() || !arguments.output.empty()) {
+      throw Error(ExitCode::kUsage, "train: --model and --output are for --tokens",
+                  "with -c FILE, the file says model.base and run.dir");
+    }
+    pipeline::Pipeline(arguments.config.read()).run("train");
+    return;
+  }
+  if (arguments.model.empty() || arguments.output.empty()) {
+    throw Error(ExitCode::kUsage, "train: --tokens needs --model and --output too");
+  }
+  const pipeline::PipelineOptions options = arguments.config.read();
+  if (!options.train.tokens.empty()) {
+    throw Error(ExitCode::kUsage,
+                "train: train.tokens is for a pipeline; --tokens takes several files");
+  }
+  const pipeline::TokenTraining request{
+      .model = find_model(arguments.model),
+      .tokens = {arguments.tokens.begin(), arguments.tokens.end()},
+      .heldout = {arguments.heldout.begin(), arguments.heldout.end()},
+      .base_heldout = {arguments.base_heldout.begin(), arguments.base_heldout.end()},
+      .output = arguments.output};
+  fmt::print("{}\n", pipeline::train_on_tokens(options, request).native());
+}
+
+}  // namespace
+
+void add_train(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand(
+      "train", "fine-tune the model: the pipeline's, or any on pre-tokenised lines");
+  const auto arguments = std::make_shared<Arguments>();
+  arguments->config.add_to(*verb, /*required=*/false);
+  verb->add_option("-m,--model", arguments->model, "model to start from (with --tokens)")
+      ->type_name("DIR");
+  verb->add_option("--tokens", arguments->tokens,
+                   "train on these lines of {\"tokens\": [..]}, with an optional \"loss_mask\", "
+                   "\"id\", \"source\" and \"lang\", instead of a pipeline's data")
+      ->type_name("FILE");
+  verb->add_option("--heldout", arguments->heldout, "such lines to measure on (with --tokens)")
+      ->type_name("FILE");
+  verb->add_option("--base-heldout", arguments->base_heldout,
+                   "such lines in the language that the model speaks already, to measure what it "
+                   "forgets (with --tokens)")
+      ->type_name("FILE");
+  verb->add_option("-o,--out,--output", arguments->output,
+                   "folder for checkpoints, metrics and model/ (with --tokens)")
+      ->type_name("DIR");
+  verb->callback([arguments] { train_model(*arguments); });
+}
+
+}  // namespace nativo::cli

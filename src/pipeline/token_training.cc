@@ -1,0 +1,93 @@
+#include "pipeline/token_training.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/parallel.h"
+#include "config/json_writer.h"
+#include "io/file.h"
+#include "io/run_lock.h"
+#include "pipeline/digest_cache.h"
+#include "pipeline/step.h"
+#include "pipeline/training.h"
+
+namespace nativo::pipeline {
+namespace {
+
+/// What a model folder holds beside its weights; carried along unchanged.
+constexpr const char* kCompanions[] = {"tokenizer.model",
+                                       "tokenizer.json",
+                                       "tokenizer_config.json",
+                                       "special_tokens_map.json",
+                                       "added_tokens.json",
+                                       "vocab.json",
+                                       "merges.txt",
+                                       "chat_template.jinja",
+                                       "generation_config.json"};
+constexpr std::uint64_t kCompanionBytes = std::uint64_t{256} << 20;
+
+void add_inputs(data::StageSpec& spec, DigestCache& digests, const char* name,
+                const std::vector<fs::path>& files) {
+  for (const fs::path& file : files) {
+    if (!fs::exists(file)) {
+      throw Error(ExitCode::kMissingInput, file.native() + ": no such file");
+    }
+    spec.inputs.push_back({{"name", std::string(name) + "/" + file.filename().native()},
+                           {"sha256", digests.file_digest(file)}});
+  }
+}
+
+data::StageSpec spec_of(const PipelineOptions& options, const TokenTraining& request,
+                        DigestCache& digests) {
+  data::StageSpec spec{.name = "train", .key = {}, .version = 1, .options = {}};
+  spec.options["train"] = config::to_json(options.train);
+  if (options.train.method != "full") spec.options["lora"] = config::to_json(options.lora);
+  spec.options["seed"] = options.run.seed;
+  spec.options["dtype"] = options.model.dtype;
+  add_inputs(spec, digests, "tokens", request.tokens);
+  add_inputs(spec, digests, "heldout", request.heldout);
+  add_inputs(spec, digests, "base_heldout", request.base_heldout);
+  for (Json file : digests.digests(request.model)) {
+    file["name"] = "base/" + file["name"].get<std::string>();
+    spec.inputs.push_back(std::move(file));
+  }
+  return keyed(std::move(spec));
+}
+
+}  // namespace
+
+fs::path train_on_tokens(const PipelineOptions& options, const TokenTraining& request) {
+  set_thread_count(static_cast<int>(options.run.threads));
+  io::posix_disk().make_folders(request.output);
+  const io::RunLock lock(request.output);
+  DigestCache digests(request.output / "digests.json");
+  Training training;
+  training.spec = spec_of(options, request, digests);
+  training.folder = request.output;
+  training.options = options.train;
+  training.base = request.model.native();
+  digests.save();
+  training.options.seed = options.run.seed;
+  fs::path result = model_folder(request.output);
+  if (data::is_complete(result, training.spec.key, /*verify=*/false)) {
+    log::info("train: reused, for neither files nor options have changed");
+    return result;
+  }
+  model::Decoder decoder = load_base(request.model, training.options, options.lora);
+  const std::int64_t vocab_size = decoder.config().vocab_size;
+  training.data = {.train = read_token_files(request.tokens, vocab_size),
+                   .heldout = read_token_files(request.heldout, vocab_size),
+                   .base_heldout = read_token_files(request.base_heldout, vocab_size)};
+  training.save.type = model::storage_type_from_option(options.model.dtype).value();
+  for (const char* name : kCompanions) {
+    if (!fs::exists(request.model / name)) continue;
+    training.save.extra_files[name] = io::read_file(request.model / name, kCompanionBytes);
+  }
+  train_and_save(std::move(training), decoder);
+  return result;
+}
+
+}  // namespace nativo::pipeline

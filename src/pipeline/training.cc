@@ -1,0 +1,114 @@
+#include "pipeline/training.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/clock.h"
+#include "io/file.h"
+#include "model/peft_adapter.h"
+#include "pipeline/step.h"
+#include "train/flops.h"
+#include "train/trainer.h"
+
+namespace nativo::pipeline {
+namespace {
+
+Json training_summary(const model::Decoder& decoder, const train::TrainInput& input,
+                      const train::TrainResult& result) {
+  const std::int64_t parameters = decoder.config().parameter_count();
+  std::int64_t trained = 0;
+  for (const model::Parameter& parameter : decoder.trainable()) {
+    trained += static_cast<std::int64_t>(parameter.value.size());
+  }
+  const double speed =
+      result.seconds > 0.0 ? static_cast<double>(result.tokens) / result.seconds : 0.0;
+  std::string text = fmt::format("{:.1f} M parameters, ", static_cast<double>(parameters) * 1e-6);
+  if (decoder.lora() != nullptr) {
+    text += fmt::format("{:.2f} M of adapters trained, ", static_cast<double>(trained) * 1e-6);
+  }
+  text +=
+      fmt::format("{} steps, loss {:.3f} -> {:.3f}", result.steps, result.first_loss, result.loss);
+  Json detail = {{"summary", ""},
+                 {"method", input.options.method},
+                 {"parameters", parameters},
+                 {"trained_parameters", trained},
+                 {"steps", result.steps},
+                 {"examples", input.train.size()},
+                 {"heldout_examples", input.heldout.size()},
+                 {"base_heldout_examples", input.base_heldout.size()},
+                 {"targets_per_epoch", result.targets},
+                 {"tokens", result.tokens},
+                 {"tokens_per_second", speed},
+                 {"seconds", result.seconds},
+                 {"loss", {{"first", result.first_loss}, {"last", result.loss}}}};
+  if (result.first_eval_loss && result.eval_loss) {
+    text += fmt::format(", held-out {:.3f} -> {:.3f}", *result.first_eval_loss, *result.eval_loss);
+    detail["eval_loss"] = {{"first", *result.first_eval_loss}, {"last", *result.eval_loss}};
+  }
+  if (result.first_base_eval_loss && result.base_eval_loss) {
+    text += fmt::format(", in the base's language {:.3f} -> {:.3f}", *result.first_base_eval_loss,
+                        *result.base_eval_loss);
+    detail["base_eval_loss"] = {{"first", *result.first_base_eval_loss},
+                                {"last", *result.base_eval_loss}};
+  }
+  if (result.skipped_steps > 0) {
+    text += fmt::format(", {} steps skipped", result.skipped_steps);
+    detail["skipped_steps"] = result.skipped_steps;
+  }
+  if (result.rollbacks > 0) {
+    text += fmt::format(", {} rollbacks", result.rollbacks);
+    detail["rollbacks"] = result.rollbacks;
+  }
+  detail["summary"] = text + fmt::format(", {:.0f} tokens/s", speed);
+  return detail;
+}
+
+/// What a checkpoint must match to be continued: everything but what becomes of spikes, so that a
+/// run that stopped at one goes on with another policy.
+std::string resume_key(data::StageSpec spec) {
+  for (const char* key : {"on_spike", "spike_sigma", "max_spikes"}) {
+    spec.options[spec.name].erase(key);
+  }
+  return data::stage_key(spec);
+}
+
+}  // namespace
+
+model::Decoder load_base(const fs::path& folder, const train::TrainOptions& options,
+                         const train::LoraTableOptions& lora) {
+  model::Decoder decoder =
+      model::load_decoder(folder, train::quantization_of(options.method, lora));
+  if (options.method != "full") {
+    decoder.attach_lora(model::resolve_lora(lora.lora, decoder.config()),
+                        static_cast<std::uint64_t>(options.seed));
+  }
+  return decoder;
+}
+
+void train_and_save(Training training, model::Decoder& decoder) {
+  const double start = monotonic_seconds();
+  const train::TrainInput input{
+      .decoder = decoder,
+      .train = std::move(training.data.train),
+      .heldout = std::move(training.data.heldout),
+      .base_heldout = std::move(training.data.base_heldout),
+      .options = training.options,
+      .dir = training.folder,
+      .key = resume_key(training.spec),
+      .label = training.spec.name,
+      .extra_files = training.save.extra_files,
+      .gemm_rate = train::measure_gemm_rate(),
+  };
+  const train::TrainResult result = train::train(input);
+  if (decoder.lora() != nullptr) {
+    model::save_adapter(training.folder / "adapter", decoder, training.base);
+  }
+  const fs::path folder = model_folder(training.folder);
+  model::save_decoder(folder, decoder, training.save);
+  const Json detail = training_summary(decoder, input, result);
+  io::write_file_atomically(training.folder / "summary.json", dump_json_pretty(detail));
+  complete_step(folder, training.spec, monotonic_seconds() - start, detail);
+}
+
+}  // namespace nativo::pipeline

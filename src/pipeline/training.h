@@ -1,0 +1,40 @@
+// One training from examples to a model folder, whatever the examples were made from.
+// Not here: where examples come from (examples.h), when a training must be done again (step.h).
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "data/stage.h"
+#include "model/decoder.h"
+#include "model/hf_directory.h"
+#include "pipeline/training_data.h"
+#include "train/options.h"
+
+namespace nativo::pipeline {
+
+namespace fs = std::filesystem;
+
+struct Training {
+  data::StageSpec spec;  ///< its name labels the progress; its key says when the result is complete
+  fs::path folder;  ///< gets metrics.jsonl, events.jsonl, checkpoints/, summary.json, model/ and
+                    ///< of adapters adapter/
+  TrainingData data;
+  train::TrainOptions options;  ///< with the seed
+  model::SaveOptions save;      ///< of model/; its extra files go into the checkpoints, too
+  std::string base;             ///< folder of the model that an adapter belongs to
+};
+
+/// Where a training in `folder` leaves its model; complete with a manifest.
+[[nodiscard]] inline fs::path model_folder(const fs::path& folder) { return folder / "model"; }
+
+/// Loads the base in `folder` as `options.method` wants it, with fresh adapters if it asks for
+/// them.
+[[nodiscard]] model::Decoder load_base(const fs::path& folder, const train::TrainOptions& options,
+                                       const train::LoraTableOptions& lora);
+
+/// Trains `decoder`, continuing what was stopped, and writes model/ (adapters merged), adapter/,
+/// summary.json. Throws Error as train::train() and the writers do.
+void train_and_save(Training training, model::Decoder& decoder);
+
+}  // namespace nativo::pipeline

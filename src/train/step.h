@@ -1,0 +1,50 @@
+// The batch of one optimizer step: loss and gradients, however it is cut into micro-batches.
+// Not here: whether and how the weights change with them (trainer.cc).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/decoder.h"
+#include "train/example.h"
+#include "train/optimizer.h"
+#include "train/options.h"
+#include "train/packer.h"
+
+namespace nativo::train {
+
+/// Of one source's targets in a step.
+struct SourceLoss {
+  double loss = 0.0;  ///< sum of -log p
+  std::int64_t targets = 0;
+};
+
+struct StepOutcome {
+  double loss = 0.0;           ///< mean a target over the whole step; not finite = broken off there
+  double gradient_norm = 0.0;  ///< of the whole gradient, before clipping; NaN when broken off
+  std::int64_t targets = 0;
+  std::int64_t tokens = 0;                         ///< input tokens, padding not counted
+  std::map<std::string, SourceLoss> sources = {};  ///< by Example::source, those in the step
+  std::vector<const Row*> suspects = {};  ///< when something is not finite: the rows it came from
+};
+
+/// train.recompute as the decoder takes it. Throws Error(kConfig) for an unknown rung.
+[[nodiscard]] model::Recompute recompute_of(const TrainOptions& options);
+
+/// Overwrites the gradients of `decoder` with those of the mean loss over all targets of `rows`,
+/// which are the batch of `step`. `stop` (may be empty) is asked between micro-batches; after a yes
+/// there is no outcome, and nothing but the gradients was touched. A micro-batch whose loss is not
+/// finite is the last one.
+[[nodiscard]] std::optional<StepOutcome> run_batch(model::Decoder& decoder,
+                                                   const Optimizer& optimizer,
+                                                   std::span<const Example> examples,
+                                                   std::span<const Row* const> rows,
+                                                   const TrainOptions& options, std::int64_t step,
+                                                   const std::function<bool()>& stop);
+
+}  // namespace nativo::train
