@@ -145,6 +145,13 @@ TEST_F(SpikesTest, RollbackGoesBackToTheRegularCheckpointAndMeetsTheBatchNoMore)
     }
   }
   EXPECT_EQ(back, result.rollbacks);
+  // The first one: from step 6 back to 3, and on with the rows that step 7 would have had.
+  TrainPlan plan(input.train, input.options, micro::config());
+  EXPECT_EQ(plan.rows(4, plan.offset_behind(6, 0, 4)), plan.rows(7, 0));
+  const Json next = lines_of(root_)[4];
+  EXPECT_EQ(next["spikes"][0]["step"], 6);
+  EXPECT_EQ(next["spikes"][0]["to"], 3);
+  EXPECT_EQ(next["batch"], batch_digest(input.train, plan.rows(7, 0)));
   EXPECT_EQ(expected_step, result.steps + 1);
 }
 
