@@ -65,9 +65,10 @@ Json training_summary(const model::Decoder& decoder, const train::TrainInput& in
 }
 
 /// What a checkpoint must match to be continued: everything but what becomes of spikes, so that a
-/// run that stopped at one goes on with another policy.
+/// run that stopped at one goes on with another policy, and how checkpoints are kept and written.
 std::string resume_key(data::StageSpec spec) {
-  for (const char* key : {"on_spike", "spike_sigma", "max_spikes"}) {
+  for (const char* key :
+       {"on_spike", "spike_sigma", "max_spikes", "keep", "background_checkpoints"}) {
     spec.options[spec.name].erase(key);
   }
   return data::stage_key(spec);
