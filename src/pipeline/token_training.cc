@@ -13,20 +13,11 @@
 #include "pipeline/digest_cache.h"
 #include "pipeline/step.h"
 #include "pipeline/training.h"
+#include "text/tokenizer_files.h"
 
 namespace nativo::pipeline {
 namespace {
 
-/// What a model folder holds beside its weights; carried along unchanged.
-constexpr const char* kCompanions[] = {"tokenizer.model",
-                                       "tokenizer.json",
-                                       "tokenizer_config.json",
-                                       "special_tokens_map.json",
-                                       "added_tokens.json",
-                                       "vocab.json",
-                                       "merges.txt",
-                                       "chat_template.jinja",
-                                       "generation_config.json"};
 constexpr std::uint64_t kCompanionBytes = std::uint64_t{256} << 20;
 
 void add_inputs(data::StageSpec& spec, DigestCache& digests, const char* name,
@@ -82,7 +73,7 @@ fs::path train_on_tokens(const PipelineOptions& options, const TokenTraining& re
                    .heldout = read_token_files(request.heldout, vocab_size),
                    .base_heldout = read_token_files(request.base_heldout, vocab_size)};
   training.save.type = model::storage_type_from_option(options.model.dtype).value();
-  for (const char* name : kCompanions) {
+  for (const char* name : text::kTokenizerFileNames) {
     if (!fs::exists(request.model / name)) continue;
     training.save.extra_files[name] = io::read_file(request.model / name, kCompanionBytes);
   }

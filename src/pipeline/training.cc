@@ -8,8 +8,10 @@
 #include "io/file.h"
 #include "model/peft_adapter.h"
 #include "pipeline/step.h"
+#include "tensor/arena.h"
 #include "train/flops.h"
 #include "train/trainer.h"
+#include "train/training_memory.h"
 
 namespace nativo::pipeline {
 namespace {
@@ -78,6 +80,7 @@ std::string resume_key(data::StageSpec spec) {
 
 model::Decoder load_base(const fs::path& folder, const train::TrainOptions& options,
                          const train::LoraTableOptions& lora) {
+  train::require_memory(model::read_config(folder), options, lora, tensor::available_memory());
   model::Decoder decoder =
       model::load_decoder(folder, train::quantization_of(options.method, lora));
   if (options.method != "full") {

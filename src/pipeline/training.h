@@ -29,7 +29,8 @@ struct Training {
 [[nodiscard]] inline fs::path model_folder(const fs::path& folder) { return folder / "model"; }
 
 /// Loads the base in `folder` as `options.method` wants it, with fresh adapters if it asks for
-/// them.
+/// them. Throws Error(kTryAgain), before anything is loaded, when the training would not fit into
+/// memory (train::require_memory).
 [[nodiscard]] model::Decoder load_base(const fs::path& folder, const train::TrainOptions& options,
                                        const train::LoraTableOptions& lora);
 

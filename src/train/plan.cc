@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "train/step.h"
+#include "train/training_memory.h"
 
 namespace nativo::train {
 namespace {
@@ -21,7 +21,7 @@ void check_options(const TrainOptions& options, const model::DecoderConfig& conf
                             options.batch_tokens, options.seq_len),
                 "raise batch_tokens or lower seq_len");
   }
-  static_cast<void>(recompute_of(options));
+  static_cast<void>(training_shape(options));  // throws for an unknown train.recompute
   if (options.seq_len > config.max_positions) {
     throw Error(ExitCode::kConfig,
                 fmt::format("train.seq_len = {} is beyond the model's {} positions",

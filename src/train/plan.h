@@ -24,7 +24,6 @@ class TrainPlan {
             const model::DecoderConfig& config);
 
   [[nodiscard]] std::int64_t steps() const { return steps_; }
-  [[nodiscard]] std::int64_t rows_per_step() const { return rows_per_step_; }
   [[nodiscard]] const Packing& packing() const { return packing_; }
 
   /// The rows of `step`, 1 <= step <= steps(), in a run that has put `row_offset` rows of the

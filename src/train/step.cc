@@ -1,15 +1,12 @@
 #include "train/step.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
 
 #include "base/error.h"
-#include "base/strings.h"
+#include "train/training_memory.h"
 
 namespace nativo::train {
 namespace {
@@ -34,16 +31,6 @@ void add_source_losses(std::span<const Example> examples, std::span<const Row* c
 
 }  // namespace
 
-model::Recompute recompute_of(const TrainOptions& options) {
-  const auto rung = model::recompute_from_name(options.recompute);
-  if (!rung) {
-    throw Error(ExitCode::kConfig,
-                fmt::format("train.recompute: \"{}\" is none of {}", printable(options.recompute),
-                            fmt::join(model::kRecomputeNames, ", ")));
-  }
-  return *rung;
-}
-
 std::optional<StepOutcome> run_batch(model::Decoder& decoder, const Optimizer& optimizer,
                                      std::span<const Example> examples,
                                      std::span<const Row* const> rows, const TrainOptions& options,
@@ -56,7 +43,7 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, const Optimizer& o
   NATIVO_CHECK(outcome.targets > 0, "the packer keeps only pieces with targets");
   const auto scale = static_cast<float>(1.0 / static_cast<double>(outcome.targets));
   const auto micro = static_cast<std::size_t>(options.micro_batch);
-  const model::Recompute recompute = recompute_of(options);
+  const model::Recompute recompute = training_shape(options).recompute;
   decoder.zero_gradients();
   double loss = 0.0;
   std::vector<float> log_prob;

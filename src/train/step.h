@@ -33,9 +33,6 @@ struct StepOutcome {
   std::vector<const Row*> suspects = {};  ///< when something is not finite: the rows it came from
 };
 
-/// train.recompute as the decoder takes it. Throws Error(kConfig) for an unknown rung.
-[[nodiscard]] model::Recompute recompute_of(const TrainOptions& options);
-
 /// Overwrites the gradients of `decoder` with those of the mean loss over all targets of `rows`,
 /// which are the batch of `step`. `stop` (may be empty) is asked between micro-batches; after a yes
 /// there is no outcome, and nothing but the gradients was touched. A micro-batch whose loss is not

@@ -20,6 +20,7 @@
 #include "train/schedule.h"
 #include "train/spikes.h"
 #include "train/step.h"
+#include "train/training_memory.h"
 
 namespace nativo::train {
 namespace {
@@ -68,10 +69,7 @@ class Run {
                                        .disk = input_.disk},
                        last_saved_);
       monitor_->event(resumed ? "resume" : "start", state_.step);
-      // A step that is one batch needs no memory for gradients alone.
-      input_.decoder.enable_gradients(plan_.rows_per_step() <= options_.micro_batch
-                                          ? model::GradientMemory::kShared
-                                          : model::GradientMemory::kApart);
+      input_.decoder.enable_gradients(training_shape(options_).gradients);
       if (!resumed) begin();
       loop();
       monitor_->event("end", state_.step);

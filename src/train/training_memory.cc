@@ -97,7 +97,7 @@ std::size_t TrainingMemory::peak() const {
 }
 
 TrainingMemory training_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                               const LoraTableOptions& lora, std::size_t data_bytes) {
+                               const LoraTableOptions& lora) {
   const Adapted how = adapted(config, options, lora);
   const model::LoraConfig* adapters = how.lora ? &*how.lora : nullptr;
   const model::TrainingShape shape = training_shape(options);
@@ -110,7 +110,6 @@ TrainingMemory training_memory(const model::DecoderConfig& config, const TrainOp
   Table table(memory);
   table.from("program", Phase::kLoad, kProgramBytes);
   table.from("buffers", Phase::kLoad, kBufferBytes);
-  table.from("data", Phase::kLoad, data_bytes);
   table.from("weights", Phase::kLoad, plan.memory.parameters + plan.memory.quantized_parameters);
   table.from("adapters", Phase::kLoad, plan.memory.adapters);
   table.from("optimizer state", Phase::kLoad, moments);
@@ -130,16 +129,16 @@ TrainingMemory training_memory(const model::DecoderConfig& config, const TrainOp
 }
 
 std::vector<MemoryChoice> smaller_choices(const model::DecoderConfig& config,
-                                          const TrainOptions& options, const LoraTableOptions& lora,
-                                          std::size_t data_bytes) {
+                                          const TrainOptions& options,
+                                          const LoraTableOptions& lora) {
   TrainOptions smaller = options;
   std::vector<MemoryChoice> choices;
-  std::size_t least = training_memory(config, smaller, lora, data_bytes).peak();
+  std::size_t least = training_memory(config, smaller, lora).peak();
   std::vector<std::pair<std::string, std::string>> settings;  // key, value
   const auto attempt = [&](const std::string& key, const std::string& value, const auto& change) {
     TrainOptions candidate = smaller;
     change(candidate);
-    const std::size_t peak = training_memory(config, candidate, lora, data_bytes).peak();
+    const std::size_t peak = training_memory(config, candidate, lora).peak();
     if (peak >= least) return;
     least = peak;
     smaller = candidate;
@@ -168,11 +167,11 @@ std::vector<MemoryChoice> smaller_choices(const model::DecoderConfig& config,
 }
 
 void require_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                    const LoraTableOptions& lora, std::size_t available, std::size_t data_bytes) {
+                    const LoraTableOptions& lora, std::size_t available) {
   const auto human = [](std::size_t bytes) { return human_bytes(static_cast<double>(bytes)); };
-  const std::size_t needed = training_memory(config, options, lora, data_bytes).peak();
+  const std::size_t needed = training_memory(config, options, lora).peak();
   if (needed <= available) return;
-  const std::vector<MemoryChoice> choices = smaller_choices(config, options, lora, data_bytes);
+  const std::vector<MemoryChoice> choices = smaller_choices(config, options, lora);
   std::string hint;
   for (const MemoryChoice& choice : choices) {
     if (choice.peak > available) continue;

@@ -50,12 +50,11 @@ inline constexpr std::size_t kProgramBytes = std::size_t{16} << 20;
 /// Measured: what products pack, what passes on the way to files, stacks of threads.
 inline constexpr std::size_t kBufferBytes = std::size_t{16} << 20;
 
-/// The plan of a run of `config` with these options. `data_bytes` is what the examples take.
-/// Throws Error(kConfig) for options that are none (method, recompute, optimizer_state).
+/// The plan of a run of `config` with these options; its data, 5 bytes a token, come on top. Throws
+/// Error(kConfig) for options that are none (method, recompute, optimizer_state).
 [[nodiscard]] TrainingMemory training_memory(const model::DecoderConfig& config,
                                              const TrainOptions& options,
-                                             const LoraTableOptions& lora,
-                                             std::size_t data_bytes = 0);
+                                             const LoraTableOptions& lora);
 
 /// One way to train in less memory.
 struct MemoryChoice {
@@ -68,14 +67,12 @@ struct MemoryChoice {
 /// adds to those before it. Ends with the least there is.
 [[nodiscard]] std::vector<MemoryChoice> smaller_choices(const model::DecoderConfig& config,
                                                         const TrainOptions& options,
-                                                        const LoraTableOptions& lora,
-                                                        std::size_t data_bytes = 0);
+                                                        const LoraTableOptions& lora);
 
 /// Throws Error(kTryAgain) when the run's peak is beyond `available` bytes (of a process that holds
 /// nothing yet); the hint names the first of smaller_choices() that fits, or what the least needs.
 void require_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                    const LoraTableOptions& lora, std::size_t available,
-                    std::size_t data_bytes = 0);
+                    const LoraTableOptions& lora, std::size_t available);
 
 /// The classic rule of full fine-tuning in mixed precision: 24 bytes a parameter, without
 /// activations.
