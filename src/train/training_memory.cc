@@ -63,6 +63,30 @@ Adapted adapted(const model::DecoderConfig& config, const TrainOptions& options,
   return how;
 }
 
+/// A setting that needs less memory than another.
+struct Change {
+  std::string key;
+  std::string value;
+  std::function<void(TrainOptions&)> apply;
+};
+
+/// In the order of what they cost: first those that change no bit of the result.
+std::vector<Change> all_changes() {
+  std::vector<Change> changes = {
+      {"train.background_checkpoints", "false",
+       [](TrainOptions& of) { of.background_checkpoints = false; }},
+      {"train.micro_batch", "1", [](TrainOptions& of) { of.micro_batch = 1; }},
+      {"train.recompute", "block", [](TrainOptions& of) { of.recompute = "block"; }}};
+  for (const char* state : {"bf16", "int8"}) {
+    changes.push_back({"train.optimizer_state", state,
+                       [state](TrainOptions& of) { of.optimizer_state = state; }});
+  }
+  for (const char* method : {"lora", "qlora-int8", "qlora-nf4"}) {
+    changes.push_back({"train.method", method, [method](TrainOptions& of) { of.method = method; }});
+  }
+  return changes;
+}
+
 }  // namespace
 
 model::TrainingShape training_shape(const TrainOptions& options) {
@@ -128,42 +152,41 @@ TrainingMemory training_memory(const model::DecoderConfig& config, const TrainOp
   return memory;
 }
 
-std::vector<MemoryChoice> smaller_choices(const model::DecoderConfig& config,
-                                          const TrainOptions& options,
-                                          const LoraTableOptions& lora) {
-  TrainOptions smaller = options;
-  std::vector<MemoryChoice> choices;
-  std::size_t least = training_memory(config, smaller, lora).peak();
-  std::vector<std::pair<std::string, std::string>> settings;  // key, value
-  const auto attempt = [&](const std::string& key, const std::string& value, const auto& change) {
-    TrainOptions candidate = smaller;
-    change(candidate);
-    const std::size_t peak = training_memory(config, candidate, lora).peak();
-    if (peak >= least) return;
-    least = peak;
-    smaller = candidate;
-    const auto same = std::ranges::find(settings, key, &std::pair<std::string, std::string>::first);
-    if (same == settings.end()) {
-      settings.emplace_back(key, value);
-    } else {
-      same->second = value;
-    }
-    std::vector<std::string> lines;
-    for (const auto& [name, text] : settings) lines.push_back(fmt::format("{}={}", name, text));
-    choices.push_back({fmt::format("{}", fmt::join(lines, " ")), peak});
+MemoryChoice fitting_choice(const model::DecoderConfig& config, const TrainOptions& options,
+                            const LoraTableOptions& lora, std::size_t available) {
+  const auto peak = [&](const std::vector<Change>& changes) {
+    TrainOptions changed = options;
+    for (const Change& change : changes) change.apply(changed);
+    return training_memory(config, changed, lora).peak();
   };
-  attempt("train.background_checkpoints", "false",
-          [](TrainOptions& of) { of.background_checkpoints = false; });
-  attempt("train.recompute", "block", [](TrainOptions& of) { of.recompute = "block"; });
-  attempt("train.micro_batch", "1", [](TrainOptions& of) { of.micro_batch = 1; });
-  for (const char* state : {"bf16", "int8"}) {
-    if (options.optimizer_state == "int8") break;
-    attempt("train.optimizer_state", state, [&](TrainOptions& of) { of.optimizer_state = state; });
+  std::vector<Change> taken;
+  std::size_t least = peak(taken);
+  for (const Change& change : all_changes()) {
+    if (least <= available) break;
+    std::vector<Change> more = taken;
+    std::erase_if(more, [&](const Change& old) { return old.key == change.key; });
+    more.push_back(change);
+    const std::size_t bytes = peak(more);
+    if (bytes >= least) continue;
+    least = bytes;
+    taken = std::move(more);
   }
-  for (const char* method : {"lora", "qlora-int8", "qlora-nf4"}) {
-    attempt("train.method", method, [&](TrainOptions& of) { of.method = method; });
+  // What came first may not be needed any more, now that there is something stronger.
+  for (std::size_t i = 0; i < taken.size() && least <= available;) {
+    std::vector<Change> fewer = taken;
+    fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
+    if (const std::size_t bytes = peak(fewer); bytes <= available) {
+      taken = std::move(fewer);
+      least = bytes;
+    } else {
+      ++i;
+    }
   }
-  return choices;
+  std::vector<std::string> settings;
+  for (const Change& change : taken) {
+    settings.push_back(fmt::format("{}={}", change.key, change.value));
+  }
+  return {fmt::format("{}", fmt::join(settings, " ")), least};
 }
 
 void require_memory(const model::DecoderConfig& config, const TrainOptions& options,
@@ -171,18 +194,12 @@ void require_memory(const model::DecoderConfig& config, const TrainOptions& opti
   const auto human = [](std::size_t bytes) { return human_bytes(static_cast<double>(bytes)); };
   const std::size_t needed = training_memory(config, options, lora).peak();
   if (needed <= available) return;
-  const std::vector<MemoryChoice> choices = smaller_choices(config, options, lora);
-  std::string hint;
-  for (const MemoryChoice& choice : choices) {
-    if (choice.peak > available) continue;
+  const MemoryChoice choice = fitting_choice(config, options, lora, available);
+  std::string hint = "choose a smaller model or train.seq_len";
+  if (choice.peak <= available) {
     hint = fmt::format("it fits with {}: {}", choice.settings, human(choice.peak));
-    break;
-  }
-  if (hint.empty()) {
-    hint = choices.empty()
-               ? "no option needs less: choose a smaller model or train.seq_len"
-               : fmt::format("the least is {} with {}: choose a smaller model or train.seq_len",
-                             human(choices.back().peak), choices.back().settings);
+  } else if (!choice.settings.empty()) {
+    hint = fmt::format("even with {} it needs {}: {}", choice.settings, human(choice.peak), hint);
   }
   throw Error(ExitCode::kTryAgain,
               fmt::format("training this model needs {} of memory, {} are available", human(needed),

@@ -56,21 +56,21 @@ inline constexpr std::size_t kBufferBytes = std::size_t{16} << 20;
                                              const TrainOptions& options,
                                              const LoraTableOptions& lora);
 
-/// One way to train in less memory.
+/// A way to train in less memory.
 struct MemoryChoice {
-  std::string settings;  ///< what differs from the options given: "train.recompute = \"block\", .."
+  std::string settings;  ///< what differs from the options given: "train.recompute=block ..."
   std::size_t peak = 0;
 };
 
-/// Ways that need less than the options given, in the order of what they cost: first those that
-/// change no bit of the result, then the optimizer's state, then LoRA, then a quantised base; each
-/// adds to those before it. Ends with the least there is.
-[[nodiscard]] std::vector<MemoryChoice> smaller_choices(const model::DecoderConfig& config,
-                                                        const TrainOptions& options,
-                                                        const LoraTableOptions& lora);
+/// Settings that bring the peak down to `available` bytes: what changes no bit of the result before
+/// the optimizer's state, that before LoRA, LoRA before a quantised base; none that is not needed.
+/// When nothing fits, those that need least.
+[[nodiscard]] MemoryChoice fitting_choice(const model::DecoderConfig& config,
+                                          const TrainOptions& options, const LoraTableOptions& lora,
+                                          std::size_t available);
 
 /// Throws Error(kTryAgain) when the run's peak is beyond `available` bytes (of a process that holds
-/// nothing yet); the hint names the first of smaller_choices() that fits, or what the least needs.
+/// nothing yet); the hint is fitting_choice().
 void require_memory(const model::DecoderConfig& config, const TrainOptions& options,
                     const LoraTableOptions& lora, std::size_t available);
 
