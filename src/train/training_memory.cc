@@ -171,16 +171,14 @@ MemoryChoice fitting_choice(const model::DecoderConfig& config, const TrainOptio
     least = bytes;
     taken = std::move(more);
   }
-  // What came first may not be needed any more, now that there is something stronger.
-  for (std::size_t i = 0; i < taken.size() && least <= available;) {
+  // What came earlier may not be needed beside something stronger; what costs most goes first.
+  for (std::size_t i = taken.size(); i-- > 0 && least <= available;) {
     std::vector<Change> fewer = taken;
     fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
-    if (const std::size_t bytes = peak(fewer); bytes <= available) {
-      taken = std::move(fewer);
-      least = bytes;
-    } else {
-      ++i;
-    }
+    const std::size_t bytes = peak(fewer);
+    if (bytes > available) continue;
+    taken = std::move(fewer);
+    least = bytes;
   }
   std::vector<std::string> settings;
   for (const Change& change : taken) {
