@@ -79,10 +79,6 @@ class PosixDisk final : public Disk {
   }
 };
 
-fs::path temporary_name(const fs::path& path) {
-  return path.native() + fmt::format(".tmp-{}", ::getpid());
-}
-
 /// fsyncs the files below `folder`, then the folders.
 void sync_tree(const fs::path& folder, Disk& disk) {
   std::vector<fs::path> folders = {folder};
@@ -99,6 +95,10 @@ void sync_tree(const fs::path& folder, Disk& disk) {
 }
 
 }  // namespace
+
+fs::path temporary_name(const fs::path& path) {
+  return path.native() + fmt::format(".tmp-{}", ::getpid());
+}
 
 Disk& posix_disk() {
   static PosixDisk disk;
@@ -166,6 +166,20 @@ void commit_folder(const fs::path& temporary, const fs::path& final_path, Disk& 
   }
   disk.sync_folder(final_path.parent_path());
   if (replaces) disk.remove_all(aside);
+}
+
+bool commit_new_folder(const fs::path& temporary, const fs::path& final_path, Disk& disk) {
+  sync_tree(temporary, disk);
+  try {
+    disk.rename(temporary, final_path);
+  } catch (const Error&) {
+    std::error_code error;
+    if (fs::symlink_status(final_path, error).type() != fs::file_type::directory) throw;
+    disk.remove_all(temporary);
+    return false;
+  }
+  disk.sync_folder(final_path.parent_path());
+  return true;
 }
 
 std::string read_file(const fs::path& path, std::uint64_t limit) {

@@ -71,6 +71,14 @@ void write_file_atomically(const fs::path& path, std::string_view bytes, Disk& d
 void commit_folder(const fs::path& temporary, const fs::path& final_path,
                    Disk& disk = posix_disk());
 
+/// As commit_folder, but what is at `final_path` already stays: false then, and `temporary` is
+/// removed. For folders whose name tells their content, which several processes may make at once.
+bool commit_new_folder(const fs::path& temporary, const fs::path& final_path,
+                       Disk& disk = posix_disk());
+
+/// The name that is used for `path` while it is made.
+[[nodiscard]] fs::path temporary_name(const fs::path& path);
+
 /// The whole file; throws Error(kMissingInput | kIo). Refuses files over `limit` bytes (kData).
 [[nodiscard]] std::string read_file(const fs::path& path,
                                     std::uint64_t limit = std::uint64_t{1} << 32);
