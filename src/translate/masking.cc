@@ -164,7 +164,7 @@ class Masker {
           }
         }
       }
-      const bool number = part != nullptr ? part->number : currency || is_digit(text_[i]);
+      const bool number = part != nullptr ? part->is_number() : currency || is_digit(text_[i]);
       hide(masked_, number ? UnitKind::kNumber : UnitKind::kWord, std::move(bytes));
       return next;
     }

@@ -12,95 +12,13 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "text/protected_spans.h"
-#include "text/segments.h"
 #include "translate/apertium_engine.h"
+#include "translate/pieces.h"
 
 namespace nativo::translate {
 namespace {
 
 using data::Record;
-
-/// How carefully a message is translated: whole sentences, or only what lies between protected
-/// spans, which cannot lose them.
-enum class Care { kSentences, kBetweenSpans };
-
-/// A message cut up: what goes to the engine, and what stays.
-struct Piece {
-  std::string_view verbatim;         ///< when no sentence
-  std::optional<Sentence> sentence;  ///< to translate
-};
-
-/// What an earlier sentence is found again by: its text and where its parts lie.
-std::string sentence_key(const Sentence& sentence) {
-  std::string key = sentence.text;
-  for (const Part& part : sentence.parts) {
-    key += fmt::format("{}{}:{}{}", '\0', part.begin, part.end, part.number ? "n" : "");
-  }
-  return key;
-}
-
-bool is_engine_text(std::string_view text) {
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t' && c != '\r') return false;
-  }
-  return is_valid_utf8(text);
-}
-
-bool has_word(std::string_view text) {
-  std::size_t run = 0;
-  for (const char c : text) {
-    const bool letter =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0xC3;
-    run = letter ? run + 1 : 0;
-    if (run >= 2) return true;
-  }
-  return text.find(" a ") != std::string_view::npos || text.find("I ") != std::string_view::npos;
-}
-
-/// White space stays outside what the engine sees.
-void add_between(std::string_view text, std::vector<Piece>& pieces) {
-  const std::string_view core = trim(text);
-  if (!has_word(core) || !is_engine_text(core)) {
-    if (!text.empty()) pieces.push_back({text, std::nullopt});
-    return;
-  }
-  const auto before = static_cast<std::size_t>(core.data() - text.data());
-  if (before > 0) pieces.push_back({text.substr(0, before), std::nullopt});
-  pieces.push_back({{}, Sentence{std::string(core), {}}});
-  const std::string_view after = text.substr(before + core.size());
-  if (!after.empty()) pieces.push_back({after, std::nullopt});
-}
-
-std::vector<Piece> cut(std::string_view text, Care care) {
-  const std::vector<text::Span> spans = text::find_spans(text);
-  std::vector<Piece> pieces;
-  std::size_t next = 0;
-  for (const text::Segment& segment : text::split_segments(text, spans)) {
-    const std::string_view bytes = text.substr(segment.begin, segment.end - segment.begin);
-    while (next < spans.size() && spans[next].end <= segment.begin) ++next;
-    if (!segment.translatable || !is_engine_text(bytes)) {
-      pieces.push_back({bytes, std::nullopt});
-      continue;
-    }
-    if (care == Care::kSentences) {
-      Sentence sentence{std::string(bytes), {}};
-      for (std::size_t s = next; s < spans.size() && spans[s].end <= segment.end; ++s) {
-        sentence.parts.push_back({spans[s].begin - segment.begin, spans[s].end - segment.begin,
-                                  spans[s].kind == text::SpanKind::kNumber});
-      }
-      pieces.push_back({{}, std::move(sentence)});
-      continue;
-    }
-    std::size_t at = segment.begin;
-    for (std::size_t s = next; s < spans.size() && spans[s].end <= segment.end; ++s) {
-      add_between(text.substr(at, spans[s].begin - at), pieces);
-      pieces.push_back({text.substr(spans[s].begin, spans[s].end - spans[s].begin), std::nullopt});
-      at = spans[s].end;
-    }
-    add_between(text.substr(at, segment.end - at), pieces);
-  }
-  return pieces;
-}
 
 /// What became of one message.
 struct Outcome {
@@ -111,11 +29,27 @@ struct Outcome {
   std::optional<Rejection> rejection;
 };
 
-std::vector<std::string*> contents(Record& record) {
-  std::vector<std::string*> all;
-  for (data::Message& message : record.messages) all.push_back(&message.content);
-  if (record.messages.empty()) all.push_back(&record.text);
-  return all;
+/// One message of a record.
+struct Job {
+  std::size_t record;
+  std::size_t turn;  ///< its place in the conversation
+  std::string_view role;
+  std::string* content;
+  Outcome outcome;
+};
+
+void add_jobs(std::size_t index, Record& record, std::vector<Job>& jobs) {
+  for (std::size_t turn = 0; turn < record.messages.size(); ++turn) {
+    data::Message& message = record.messages[turn];
+    jobs.push_back({index, turn, message.role, &message.content, {}});
+  }
+  if (record.messages.empty()) jobs.push_back({index, 0, {}, &record.text, {}});
+}
+
+Formality formality_of(const std::string& option) {
+  return option == "formal"     ? Formality::kFormal
+         : option == "informal" ? Formality::kInformal
+                                : Formality::kAny;
 }
 
 }  // namespace
@@ -135,6 +69,10 @@ void TranslateOptions::visit(config::Visitor& v) {
           max_unknown);
   v.value({.name = "workers", .help = "engine processes side by side", .min = 1, .max = 64},
           workers);
+  v.value({.name = "formality",
+           .help = "how the reader is addressed (tu, Lei); a wish that language models follow",
+           .choices = {"any", "informal", "formal"}},
+          formality);
 }
 
 struct RecordTranslator::State {
@@ -144,14 +82,14 @@ struct RecordTranslator::State {
   std::unordered_map<std::string, Translation> memory;
 
   /// Asks the engine for all sentences that are not in the memory yet, once each.
-  void ask(const std::vector<std::vector<Piece>>& messages) {
+  void ask(std::span<const std::vector<Piece>> messages) {
     std::vector<Sentence> wanted;
     std::vector<std::string> keys;
     std::unordered_set<std::string> asked;
     for (const std::vector<Piece>& pieces : messages) {
       for (const Piece& piece : pieces) {
         if (!piece.sentence) continue;
-        std::string key = sentence_key(*piece.sentence);
+        std::string key = memory_key(*piece.sentence);
         if (memory.contains(key) || !asked.insert(key).second) continue;
         wanted.push_back(*piece.sentence);
         keys.push_back(std::move(key));
@@ -176,7 +114,7 @@ struct RecordTranslator::State {
         outcome.text += piece.verbatim;
         continue;
       }
-      const Translation& translation = memory.at(sentence_key(*piece.sentence));
+      const Translation& translation = memory.at(memory_key(*piece.sentence));
       if (!translation.ok) {
         outcome.rejection =
             Rejection{"engine_failed", std::string(utf8_prefix(piece.sentence->text, 200))};
@@ -191,6 +129,62 @@ struct RecordTranslator::State {
     if (!proof.ok()) outcome.rejection = proof.rejection();
     return outcome;
   }
+
+  /// Translates the messages; those that come back damaged once more, cut finer. `contexts` is
+  /// empty or has one for each.
+  void translate(std::span<Job* const> jobs, std::span<const Context> contexts) {
+    bool first = true;
+    for (const Grain grain : grains_of(engine.unit())) {
+      std::vector<std::vector<Piece>> messages;
+      std::vector<Job*> open;
+      for (std::size_t i = 0; i < jobs.size(); ++i) {
+        if (!first && !jobs[i]->outcome.rejection) continue;
+        open.push_back(jobs[i]);
+        messages.push_back(cut(*jobs[i]->content, grain));
+        if (contexts.empty()) continue;
+        for (Piece& piece : messages.back()) {
+          if (piece.sentence) piece.sentence->context = &contexts[i];
+        }
+      }
+      ask(messages);
+      for (std::size_t i = 0; i < open.size(); ++i) {
+        open[i]->outcome = join(*open[i]->content, messages[i]);
+      }
+      first = false;
+    }
+  }
+
+  /// All first messages together, then all second ones with what became of the first, and so on; a
+  /// record is given up at its first rejected message.
+  void translate_in_turns(std::span<Job> jobs, std::size_t records) {
+    std::vector<std::vector<Turn>> before(records);
+    std::vector<bool> given_up(records, false);
+    for (std::size_t turn = 0;; ++turn) {
+      std::vector<Job*> open;
+      std::vector<Context> contexts;
+      for (Job& job : jobs) {
+        if (job.turn != turn || given_up[job.record]) continue;
+        open.push_back(&job);
+        contexts.push_back({job.role, before[job.record], formality_of(options.formality), {}});
+      }
+      if (open.empty()) return;
+      translate(open, contexts);
+      for (const Job* job : open) {
+        if (job->outcome.rejection) given_up[job->record] = true;
+        before[job->record].push_back({std::string(job->role), *job->content, job->outcome.text});
+      }
+    }
+  }
+
+  void translate(std::span<Job> jobs, std::size_t records) {
+    if (engine.unit() == Unit::kMessage) {
+      translate_in_turns(jobs, records);
+      return;
+    }
+    std::vector<Job*> all;
+    for (Job& job : jobs) all.push_back(&job);
+    translate(all, {});
+  }
 };
 
 RecordTranslator::RecordTranslator(TranslationEngine& engine, const TranslateOptions& options,
@@ -200,29 +194,12 @@ RecordTranslator::~RecordTranslator() = default;
 
 data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
   State& state = *state_;
-  struct Job {
-    std::size_t record;
-    std::string* content;
-    Outcome outcome;
-  };
   std::vector<Job> jobs;
   for (std::size_t r = 0; r < records.size(); ++r) {
     if (records[r].lang == state.target || records[r].lang != state.options.from) continue;
-    for (std::string* content : contents(records[r])) jobs.push_back({r, content, {}});
+    add_jobs(r, records[r], jobs);
   }
-  for (const Care care : {Care::kSentences, Care::kBetweenSpans}) {
-    std::vector<std::vector<Piece>> messages;
-    std::vector<Job*> open;
-    for (Job& job : jobs) {
-      if (care == Care::kBetweenSpans && !job.outcome.rejection) continue;
-      open.push_back(&job);
-      messages.push_back(cut(*job.content, care));
-    }
-    state.ask(messages);
-    for (std::size_t i = 0; i < open.size(); ++i) {
-      open[i]->outcome = state.join(*open[i]->content, messages[i]);
-    }
-  }
+  state.translate(jobs, records.size());
 
   data::BlockResult result;
   std::uint64_t translated = 0;

@@ -18,6 +18,7 @@ struct TranslateOptions {
   std::int64_t block_rows = 200;
   double max_unknown = 0.5;
   std::int64_t workers = 2;
+  std::string formality = "any";
   void visit(config::Visitor& v);
 };
 

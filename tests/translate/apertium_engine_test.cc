@@ -27,7 +27,7 @@ std::vector<Sentence> numbered(int count) {
   for (int i = 0; i < count; ++i) {
     Sentence sentence{"word number " + std::to_string(i) + " here", {}};
     for (const text::Span& span : text::find_spans(sentence.text)) {
-      sentence.parts.push_back({span.begin, span.end, true});
+      sentence.parts.push_back({span.begin, span.end, span.kind});
     }
     all.push_back(sentence);
   }
@@ -142,7 +142,7 @@ TEST_F(InstalledApertium, TranslatesAndKeepsSpans) {
   const std::string text = "The library opens at 9:30 and `x` costs $5 for {name}.";
   Sentence sentence{text, {}};
   for (const text::Span& span : text::find_spans(text)) {
-    sentence.parts.push_back({span.begin, span.end, span.kind == text::SpanKind::kNumber});
+    sentence.parts.push_back({span.begin, span.end, span.kind});
   }
   const auto answer = engine->translate(std::span(&sentence, 1));
   ASSERT_TRUE(answer[0].ok);

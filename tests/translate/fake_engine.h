@@ -1,4 +1,4 @@
-// An engine for tests: upper-cases what lies outside the parts; fails on demand.
+// Engines for tests: upper-case what lies outside the parts; fail on demand.
 #pragma once
 
 #include <string>
@@ -29,7 +29,7 @@ class FakeEngine : public TranslationEngine {
 
   std::vector<std::string> asked;  ///< every sentence, in order
 
- private:
+ protected:
   Translation one(const Sentence& sentence) const {
     const bool hit = fault_ != Fault::kNone && sentence.text.find(trigger_) != std::string::npos;
     Translation result{{}, 4, hit && fault_ == Fault::kUnknown ? 4U : 0U, true};
@@ -55,6 +55,29 @@ class FakeEngine : public TranslationEngine {
 
   Fault fault_;
   std::string trigger_;
+};
+
+/// Takes whole messages, and writes down the context of each: "user after [Hi.=HI.] formal".
+class FakeMessageEngine : public FakeEngine {
+ public:
+  using FakeEngine::FakeEngine;
+
+  Unit unit() const override { return Unit::kMessage; }
+  std::vector<Translation> translate(std::span<const Sentence> sentences) override {
+    for (const Sentence& sentence : sentences) {
+      std::string seen(sentence.context->role);
+      for (const Turn& turn : sentence.context->before) {
+        seen += " [" + turn.source + "=" + turn.translation + "]";
+      }
+      if (sentence.context->formality == Formality::kFormal) seen += " formal";
+      contexts.push_back(seen);
+    }
+    ++calls;
+    return FakeEngine::translate(sentences);
+  }
+
+  std::vector<std::string> contexts;  ///< of every message, in order
+  int calls = 0;
 };
 
 }  // namespace nativo::translate

@@ -11,7 +11,7 @@ namespace {
 Sentence sentence(const std::string& text) {
   Sentence result{text, {}};
   for (const text::Span& span : text::find_spans(text)) {
-    result.parts.push_back({span.begin, span.end, span.kind == text::SpanKind::kNumber});
+    result.parts.push_back({span.begin, span.end, span.kind});
   }
   return result;
 }

@@ -115,6 +115,38 @@ TEST(RecordTranslator, EngineFailureAndUnknownWordsAreRejected) {
   EXPECT_EQ(unknown.rejected[0].reason.value, "1.000");
 }
 
+TEST(RecordTranslator, AConversationGoesTurnByTurnToAnEngineOfMessages) {
+  FakeMessageEngine engine;
+  TranslateOptions options;
+  options.formality = "formal";
+  RecordTranslator translator(engine, options, "it");
+  const auto result = translator.translate(
+      {record("Hi. How are you?\n\nTell me.", "Well."), record("Who?", "Me, `x`.")});
+  ASSERT_EQ(result.kept.size(), 2U);
+  EXPECT_EQ(result.kept[0].messages[0].content, "HI. HOW ARE YOU?\n\nTELL ME.");
+  EXPECT_EQ(result.kept[1].messages[1].content, "ME, `x`.");
+  EXPECT_EQ(result.kept[1].messages[1].role, "assistant");
+  EXPECT_EQ(engine.calls, 2);  // one a turn, for all records together
+  EXPECT_THAT(
+      engine.contexts,
+      ElementsAre("user formal", "user formal",
+                  "assistant [Hi. How are you?\n\nTell me.=HI. HOW ARE YOU?\n\nTELL ME.] formal",
+                  "assistant [Who?=WHO?] formal"));
+}
+
+TEST(RecordTranslator, ADamagedMessageIsAskedByParagraphsAndGivenUpWhenThatFails) {
+  FakeMessageEngine engine(Fault::kDropPart, "twice");
+  RecordTranslator translator(engine, {}, "it");
+  const auto result = translator.translate(
+      {record("Not twice.\n\nBut `x` here.", "Fine."), record("Now twice `x`.", "Never asked.")});
+  ASSERT_EQ(result.kept.size(), 1U);
+  EXPECT_EQ(result.kept[0].messages[0].content, "NOT TWICE.\n\nBUT `x` HERE.");
+  ASSERT_EQ(result.rejected.size(), 1U);
+  EXPECT_EQ(result.rejected[0].reason.rule, "protected_span_lost");
+  EXPECT_THAT(engine.asked, ElementsAre("Not twice.\n\nBut `x` here.", "Now twice `x`.",
+                                        "Not twice.", "But `x` here.", "Fine."));
+}
+
 TEST(RecordTranslator, AnyBatchSplitGivesTheSameBytes) {
   std::vector<Record> records;
   for (int i = 0; i < 40; ++i) {

@@ -1,0 +1,203 @@
+#include "translate/pieces.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/hash.h"
+#include "base/strings.h"
+#include "text/segments.h"
+
+namespace nativo::translate {
+namespace {
+
+using text::Span;
+
+bool is_engine_text(std::string_view text) {
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t' && c != '\r') return false;
+  }
+  return is_valid_utf8(text);
+}
+
+bool has_word(std::string_view text) {
+  std::size_t run = 0;
+  for (const char c : text) {
+    const bool letter =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0xC3;
+    run = letter ? run + 1 : 0;
+    if (run >= 2) return true;
+  }
+  return text.find(" a ") != std::string_view::npos || text.find("I ") != std::string_view::npos;
+}
+
+bool is_block(const Span& span) {
+  return span.kind == text::SpanKind::kFencedCode || span.kind == text::SpanKind::kCodeLines;
+}
+
+class Cutter {
+ public:
+  explicit Cutter(std::string_view text) : text_(text), spans_(text::find_spans(text)) {}
+
+  std::vector<Piece> run(Grain grain) {
+    switch (grain) {
+      case Grain::kMessage:
+        stretch(0, text_.size(), true);
+        break;
+      case Grain::kParagraphs:
+        paragraphs();
+        break;
+      case Grain::kSentences:
+      case Grain::kBetweenSpans:
+        segments(grain);
+        break;
+    }
+    return std::move(pieces_);
+  }
+
+ private:
+  void verbatim(std::size_t begin, std::size_t end) {
+    if (begin < end) pieces_.push_back({text_.substr(begin, end - begin), std::nullopt});
+  }
+
+  /// Spans that lie in [begin, end).
+  std::span<const Span> spans_in(std::size_t begin, std::size_t end) const {
+    const auto first = std::lower_bound(spans_.begin(), spans_.end(), begin,
+                                        [](const Span& s, std::size_t at) { return s.begin < at; });
+    auto last = first;
+    while (last != spans_.end() && last->end <= end) ++last;
+    return {first, last};
+  }
+
+  void sentence(std::size_t begin, std::size_t end) {
+    Sentence made{std::string(text_.substr(begin, end - begin)), {}};
+    for (const Span& span : spans_in(begin, end)) {
+      made.parts.push_back({span.begin - begin, span.end - begin, span.kind});
+    }
+    pieces_.push_back({{}, std::move(made)});
+  }
+
+  /// White space, and blocks of code if `blocks`, stay outside what the engine sees; all of it does
+  /// when no word lies outside the spans.
+  void stretch(std::size_t begin, std::size_t end, bool blocks) {
+    const std::span<const Span> spans = spans_in(begin, end);
+    std::size_t first = begin;
+    std::size_t last = end;
+    std::size_t from = 0;
+    std::size_t to = spans.size();
+    for (bool more = true; more;) {
+      const std::string_view core = trim(text_.substr(first, last - first));
+      first += static_cast<std::size_t>(core.data() - (text_.data() + first));
+      last = first + core.size();
+      more = false;
+      if (blocks && from < to && is_block(spans[from]) && spans[from].begin == first) {
+        first = spans[from++].end;
+        more = true;
+      } else if (blocks && from < to && is_block(spans[to - 1]) && spans[to - 1].end == last) {
+        last = spans[--to].begin;
+        more = true;
+      }
+    }
+    bool word = false;
+    std::size_t at = first;
+    for (std::size_t s = from; s <= to && !word; ++s) {
+      const std::size_t stop = s < to ? spans[s].begin : last;
+      word = has_word(text_.substr(at, stop - at));
+      if (s < to) at = spans[s].end;
+    }
+    if (!word || !is_engine_text(text_.substr(first, last - first))) {
+      verbatim(begin, end);
+      return;
+    }
+    verbatim(begin, first);
+    sentence(first, last);
+    verbatim(last, end);
+  }
+
+  void paragraphs() {
+    std::size_t begin = 0;
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < text_.size();) {
+      if (next < spans_.size() && spans_[next].begin == i) {
+        const Span& span = spans_[next++];
+        if (is_block(span)) {
+          stretch(begin, span.begin, false);
+          verbatim(span.begin, span.end);
+          begin = span.end;
+        }
+        i = span.end;
+      } else if (text_.substr(i).starts_with("\n\n") || text_.substr(i).starts_with("\n\r\n")) {
+        stretch(begin, i, false);
+        begin = i;
+        while (i < text_.size() && (text_[i] == '\n' || text_[i] == '\r')) ++i;
+      } else {
+        ++i;
+      }
+    }
+    stretch(begin, text_.size(), false);
+  }
+
+  void segments(Grain grain) {
+    for (const text::Segment& segment : text::split_segments(text_, spans_)) {
+      const std::string_view bytes = text_.substr(segment.begin, segment.end - segment.begin);
+      if (!segment.translatable || !is_engine_text(bytes)) {
+        verbatim(segment.begin, segment.end);
+        continue;
+      }
+      if (grain == Grain::kSentences) {
+        sentence(segment.begin, segment.end);
+        continue;
+      }
+      std::size_t at = segment.begin;
+      for (const Span& span : spans_in(segment.begin, segment.end)) {
+        stretch(at, span.begin, false);
+        verbatim(span.begin, span.end);
+        at = span.end;
+      }
+      stretch(at, segment.end, false);
+    }
+  }
+
+  std::string_view text_;
+  std::vector<Span> spans_;
+  std::vector<Piece> pieces_;
+};
+
+void add_field(std::string& key, std::string_view field) {
+  key += fmt::format("{}:", field.size());
+  key += field;
+}
+
+}  // namespace
+
+std::array<Grain, 2> grains_of(Unit unit) {
+  if (unit == Unit::kMessage) return {Grain::kMessage, Grain::kParagraphs};
+  return {Grain::kSentences, Grain::kBetweenSpans};
+}
+
+std::vector<Piece> cut(std::string_view text, Grain grain) { return Cutter(text).run(grain); }
+
+std::string memory_key(const Sentence& sentence) {
+  std::string key = sentence.text;
+  for (const Part& part : sentence.parts) {
+    key += fmt::format("{}{}:{}{}", '\0', part.begin, part.end, part.is_number() ? "n" : "");
+  }
+  const Context* context = sentence.context;
+  if (context == nullptr) return xxh128_hex(key);
+  key += fmt::format("{}{}", '\0', static_cast<int>(context->formality));
+  add_field(key, context->role);
+  for (const Turn& turn : context->before) {
+    key += '<';
+    for (const std::string_view field : {turn.role, turn.source, turn.translation}) {
+      add_field(key, field);
+    }
+  }
+  for (const Term& term : context->terms) {
+    key += '=';
+    add_field(key, term.source);
+    add_field(key, term.target);
+  }
+  return xxh128_hex(key);
+}
+
+}  // namespace nativo::translate
