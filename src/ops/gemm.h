@@ -1,6 +1,6 @@
 // Linear layers: y = x W^T and its two gradients, through oneDNN's single-precision GEMM.
-// Rule: work is cut into tiles by shape alone and each tile is summed by one thread, so that the
-// bits do not depend on the number of threads.
+// Rule: work is cut into tiles by its shape and the machine's processors, and each tile is summed by
+// one thread, so that the bits do not depend on the number of threads.
 #pragma once
 
 #include "tensor/view.h"

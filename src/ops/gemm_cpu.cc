@@ -2,8 +2,10 @@
 #include "ops/gemm_cpu.h"
 
 #include <dnnl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -52,11 +54,62 @@ HWY_AFTER_NAMESPACE();
 namespace nativo::ops {
 namespace {
 HWY_EXPORT(gemv_rows);
+
+/// Processors of the machine, used or not: tiles follow from them, threads do not.
+std::int64_t processors() {
+  static const std::int64_t count = std::clamp<std::int64_t>(sysconf(_SC_NPROCESSORS_CONF), 2, 64);
+  return count;
+}
+
+struct Tile {
+  std::int64_t rows, columns;
+};
+
+constexpr std::int64_t kLeastSide = 96;  ///< of a tile that is not the whole side
+constexpr std::int64_t kRowUnit = 16;    ///< oneDNN's kernel writes 8 rows by 48 columns at a time
+constexpr std::int64_t kColumnUnit = 48;
+/// oneDNN packs a tile's operands anew for each tile: as long as this many further rows of the
+/// other operand take to multiply.
+constexpr double kPackingCost = 20.0;
+
+/// `size` in `parts` equal pieces of whole units.
+std::int64_t piece(std::int64_t size, std::int64_t parts, std::int64_t unit) {
+  const std::int64_t units = (size + unit - 1) / unit;
+  return (units + parts - 1) / parts * unit;
+}
+
+/// Tiles of a result [rows,columns], large and near to squares, that occupy all processors: on 16
+/// of them smaller ones than on 2.
+Tile choose_tile(std::int64_t rows, std::int64_t columns) {
+  const auto pieces = [](std::int64_t size, std::int64_t side) { return (size + side - 1) / side; };
+  const std::int64_t most = 4 * processors();
+  const std::int64_t row_cuts = std::clamp<std::int64_t>(rows / kLeastSide, 1, most);
+  const std::int64_t column_cuts = std::clamp<std::int64_t>(columns / kLeastSide, 1, most);
+  Tile best{rows, columns};
+  double best_time = std::numeric_limits<double>::infinity();
+  for (std::int64_t i = 1; i <= row_cuts; ++i) {
+    const std::int64_t tile_rows = piece(rows, i, kRowUnit);
+    for (std::int64_t j = 1; j <= column_cuts; ++j) {
+      const std::int64_t tile_columns = piece(columns, j, kColumnUnit);
+      const std::int64_t tiles = pieces(rows, tile_rows) * pieces(columns, tile_columns);
+      const auto height = static_cast<double>(tile_rows);
+      const auto width = static_cast<double>(tile_columns);
+      const double time = static_cast<double>(pieces(tiles, processors())) * height * width *
+                          (1.0 + kPackingCost / height + kPackingCost / width);
+      if (time < best_time) {
+        best_time = time;
+        best = {tile_rows, tile_columns};
+      }
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 namespace cpu {
 
-void gemm_tiled(const Gemm& gemm, std::int64_t tile_m, std::int64_t tile_n) {
+void gemm(const Gemm& gemm) {
   if (gemm.m == 0 || gemm.n == 0) return;
   if (gemm.k == 0) {  // an empty sum, which oneDNN does not accept
     for (std::int64_t i = 0; gemm.beta == 0.0F && i < gemm.m; ++i) {
@@ -64,6 +117,7 @@ void gemm_tiled(const Gemm& gemm, std::int64_t tile_m, std::int64_t tile_n) {
     }
     return;
   }
+  const auto [tile_m, tile_n] = choose_tile(gemm.m, gemm.n);
   const std::int64_t columns = (gemm.n + tile_n - 1) / tile_n;
   const std::int64_t tiles = (gemm.m + tile_m - 1) / tile_m * columns;
   // Inside a parallel region oneDNN computes on the calling thread alone.

@@ -19,8 +19,8 @@ struct Gemm {
   std::int64_t ldc;
 };
 
-/// Runs `gemm` in tiles of at most tile_m x tile_n on all threads.
-void gemm_tiled(const Gemm& gemm, std::int64_t tile_m, std::int64_t tile_n);
+/// Runs `gemm` on all threads, in tiles that m, n and the machine's processors decide.
+void gemm(const Gemm& gemm);
 
 /// y[O] = weight[O,I] x[I].
 void gemv(const float* weight, const float* x, std::int64_t outputs, std::int64_t inputs, float* y);

@@ -7,9 +7,6 @@
 namespace nativo::ops {
 namespace {
 
-constexpr std::int64_t kTile = 256;
-constexpr std::int64_t kWideTile = 1024;
-
 void check(const LowRank& adapter, tensor::View<const float> rows_out,
            tensor::View<const float> rows_in, tensor::View<const float> hidden) {
   NATIVO_CHECK(rows_out.shape().rank() == 2 && rows_in.shape().rank() == 2 &&
@@ -33,9 +30,8 @@ void multiply(tensor::View<float> values, float factor) {
 void down(tensor::View<const float> x, const LowRank& adapter, tensor::View<float> hidden) {
   const std::int64_t rank = adapter.a.size(0);
   const std::int64_t inputs = adapter.a.size(1);
-  cpu::gemm_tiled({'N', 'T', x.size(0), rank, inputs, x.data(), inputs, adapter.a.data(), inputs,
-                   0.0F, hidden.data(), rank},
-                  kTile, kTile);
+  cpu::gemm({'N', 'T', x.size(0), rank, inputs, x.data(), inputs, adapter.a.data(), inputs, 0.0F,
+             hidden.data(), rank});
   multiply(hidden, adapter.scale);
 }
 
@@ -43,9 +39,8 @@ void down(tensor::View<const float> x, const LowRank& adapter, tensor::View<floa
 void up_backward(tensor::View<const float> dy, const LowRank& adapter,
                  tensor::View<float> dhidden) {
   const std::int64_t rank = adapter.a.size(0);
-  cpu::gemm_tiled({'N', 'N', dy.size(0), rank, adapter.b.size(0), dy.data() + adapter.first_output,
-                   dy.size(1), adapter.b.data(), rank, 0.0F, dhidden.data(), rank},
-                  kTile, kTile);
+  cpu::gemm({'N', 'N', dy.size(0), rank, adapter.b.size(0), dy.data() + adapter.first_output,
+             dy.size(1), adapter.b.data(), rank, 0.0F, dhidden.data(), rank});
   multiply(dhidden, adapter.scale);
 }
 
@@ -56,9 +51,8 @@ void low_rank_forward(tensor::View<const float> x, const LowRank& adapter,
   check(adapter, y, x, hidden);
   down(x, adapter, hidden);
   const std::int64_t rank = adapter.a.size(0);
-  cpu::gemm_tiled({'N', 'T', x.size(0), adapter.b.size(0), rank, hidden.data(), rank,
-                   adapter.b.data(), rank, 1.0F, y.data() + adapter.first_output, y.size(1)},
-                  kTile, kWideTile);
+  cpu::gemm({'N', 'T', x.size(0), adapter.b.size(0), rank, hidden.data(), rank, adapter.b.data(),
+             rank, 1.0F, y.data() + adapter.first_output, y.size(1)});
 }
 
 void low_rank_backward_input(tensor::View<const float> dy, const LowRank& adapter,
@@ -67,9 +61,8 @@ void low_rank_backward_input(tensor::View<const float> dy, const LowRank& adapte
   up_backward(dy, adapter, dhidden);
   const std::int64_t rank = adapter.a.size(0);
   const std::int64_t inputs = adapter.a.size(1);
-  cpu::gemm_tiled({'N', 'N', dx.size(0), inputs, rank, dhidden.data(), rank, adapter.a.data(),
-                   inputs, write == Write::kAccumulate ? 1.0F : 0.0F, dx.data(), inputs},
-                  kTile, kWideTile);
+  cpu::gemm({'N', 'N', dx.size(0), inputs, rank, dhidden.data(), rank, adapter.a.data(), inputs,
+             write == Write::kAccumulate ? 1.0F : 0.0F, dx.data(), inputs});
 }
 
 void low_rank_backward_weight(tensor::View<const float> dy, tensor::View<const float> x,
@@ -83,13 +76,11 @@ void low_rank_backward_weight(tensor::View<const float> dy, tensor::View<const f
   const std::int64_t outputs = adapter.b.size(0);
   const std::int64_t rows = x.size(0);
   down(x, adapter, hidden);
-  cpu::gemm_tiled({'T', 'N', outputs, rank, rows, dy.data() + adapter.first_output, dy.size(1),
-                   hidden.data(), rank, 1.0F, db.data(), rank},
-                  kTile, kTile);
+  cpu::gemm({'T', 'N', outputs, rank, rows, dy.data() + adapter.first_output, dy.size(1),
+             hidden.data(), rank, 1.0F, db.data(), rank});
   up_backward(dy, adapter, hidden);
-  cpu::gemm_tiled({'T', 'N', rank, inputs, rows, hidden.data(), rank, x.data(), inputs, 1.0F,
-                   da.data(), inputs},
-                  kTile, kTile);
+  cpu::gemm({'T', 'N', rank, inputs, rows, hidden.data(), rank, x.data(), inputs, 1.0F, da.data(),
+             inputs});
 }
 
 }  // namespace nativo::ops

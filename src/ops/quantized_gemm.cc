@@ -13,8 +13,6 @@ namespace {
 /// packs or copies, is small beside what its rows multiply.
 constexpr std::int64_t kPanelWeights = std::int64_t{1} << 20;
 constexpr std::int64_t kLeastPanelRows = 64;
-constexpr std::int64_t kRowTile = 256;
-constexpr std::int64_t kColumnTile = 1024;
 
 std::int64_t panel_rows(std::int64_t outputs, std::int64_t inputs) {
   const std::int64_t rows = kPanelWeights / std::max<std::int64_t>(inputs, 1);
@@ -54,9 +52,8 @@ void quantized_linear_forward(tensor::View<const float> x, const QuantizedMatrix
   check(y, x, weight, scratch);
   const std::int64_t inputs = weight.columns;
   for_panels(weight, scratch, [&](std::int64_t first, std::int64_t count, const float* panel) {
-    cpu::gemm_tiled({'N', 'T', x.size(0), count, inputs, x.data(), inputs, panel, inputs, 0.0F,
-                     y.data() + first, weight.rows},
-                    kRowTile, kColumnTile);
+    cpu::gemm({'N', 'T', x.size(0), count, inputs, x.data(), inputs, panel, inputs, 0.0F,
+               y.data() + first, weight.rows});
   });
 }
 
@@ -70,9 +67,8 @@ void quantized_linear_backward_input(tensor::View<const float> dy, const Quantiz
   }
   for_panels(weight, scratch, [&](std::int64_t first, std::int64_t count, const float* panel) {
     const bool adds = first > 0 || write == Write::kAccumulate;
-    cpu::gemm_tiled({'N', 'N', dy.size(0), inputs, count, dy.data() + first, weight.rows, panel,
-                     inputs, adds ? 1.0F : 0.0F, dx.data(), inputs},
-                    kRowTile, kColumnTile);
+    cpu::gemm({'N', 'N', dy.size(0), inputs, count, dy.data() + first, weight.rows, panel, inputs,
+               adds ? 1.0F : 0.0F, dx.data(), inputs});
   });
 }
 
