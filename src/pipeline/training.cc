@@ -24,7 +24,7 @@ Json training_summary(const model::Decoder& decoder, const train::TrainInput& in
     trained += static_cast<std::int64_t>(parameter.value.size());
   }
   const double speed =
-      result.seconds > 0.0 ? static_cast<double>(result.tokens) / result.seconds : 0.0;
+      result.step_seconds > 0.0 ? static_cast<double>(result.tokens) / result.step_seconds : 0.0;
   std::string text = fmt::format("{:.1f} M parameters, ", static_cast<double>(parameters) * 1e-6);
   if (decoder.lora() != nullptr) {
     text += fmt::format("{:.2f} M of adapters trained, ", static_cast<double>(trained) * 1e-6);

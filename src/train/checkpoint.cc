@@ -265,6 +265,11 @@ void CheckpointStore::check() {
   }
 }
 
+std::vector<std::int64_t> CheckpointStore::take_written() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(written_, {});
+}
+
 CheckpointStore::~CheckpointStore() {
   try {
     wait();
@@ -300,6 +305,10 @@ void CheckpointStore::write(const TrainState& state, const TrainedTensors& tenso
     std::error_code ignored;  // gives the space back; what stays is collected at the next start
     fs::remove_all(temporary, ignored);
     throw;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    written_.push_back(state.step);
   }
   // Later steps are damaged ones that were passed over; the run has another future now.
   for (const std::int64_t step : list_checkpoints(root_)) {

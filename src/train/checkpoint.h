@@ -73,7 +73,8 @@ class CheckpointStore {
 
   /// The same, and the same bytes, but returns as soon as what is to be written has been copied
   /// (Snapshot): another thread writes it, with a lower priority. All other functions, a further
-  /// save among them, first wait until it has been written; only protect() and check() do not. A
+  /// save among them, first wait until it has been written; only protect(), check() and
+  /// take_written() do not. A
   /// failure is thrown by the first of them that is called after it, or by wait().
   void save_in_background(const TrainState& state, const model::Decoder& decoder,
                           const Optimizer& optimizer,
@@ -84,6 +85,9 @@ class CheckpointStore {
 
   /// Throws what a writing that is over has failed with; does not wait for one under way.
   void check();
+
+  /// Steps of the checkpoints that have been written whole since the last call; does not wait.
+  [[nodiscard]] std::vector<std::int64_t> take_written();
 
   /// The folder of the checkpoint of `step`.
   [[nodiscard]] std::filesystem::path folder(std::int64_t step) const;
@@ -103,6 +107,7 @@ class CheckpointStore {
   std::int64_t keep_;
   std::mutex mutex_;
   std::optional<std::int64_t> protected_;  ///< under mutex_
+  std::vector<std::int64_t> written_;      ///< under mutex_; not taken yet
   std::int64_t reached_ = 0;               ///< of the checkpoint loaded or saved last
   io::Disk& disk_;
   Snapshot snapshot_;

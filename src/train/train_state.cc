@@ -25,6 +25,7 @@ Json to_json(const TrainState& state) {
                {"row_offset", state.row_offset},
                {"tokens", state.tokens},
                {"seconds", state.seconds},
+               {"step_seconds", state.step_seconds},
                {"first_loss", state.first_loss},
                {"loss", state.loss},
                {"recent_losses", state.recent_losses}};
@@ -42,6 +43,7 @@ TrainState train_state_from_json(const Json& json, std::string_view where) {
     state.step = json.at("step").get<std::int64_t>();
     state.tokens = json.at("tokens").get<std::int64_t>();
     state.seconds = json.at("seconds").get<double>();
+    state.step_seconds = json.value("step_seconds", state.seconds);
     state.first_loss = json.at("first_loss").get<double>();
     state.loss = json.at("loss").get<double>();
     read_optional(json, "first_eval_loss", state.first_eval_loss);

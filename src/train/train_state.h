@@ -20,6 +20,7 @@ struct TrainState {
   std::int64_t row_offset = 0;  ///< rows that rollbacks have put behind the run for good
   std::int64_t tokens = 0;      ///< input tokens seen, padding not counted
   double seconds = 0.0;         ///< spent in training, over all starts
+  double step_seconds = 0.0;    ///< of these, in steps: held-out losses and saving not counted
   double first_loss = 0.0;      ///< of the first update, mean a target
   double loss = 0.0;            ///< of the last update
   std::optional<double> first_eval_loss = {};  ///< before training

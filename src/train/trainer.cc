@@ -83,6 +83,7 @@ class Run {
             .skipped_steps = state_.skipped,
             .rollbacks = state_.rollbacks,
             .seconds = state_.seconds,
+            .step_seconds = state_.step_seconds,
             .first_loss = state_.first_loss,
             .loss = state_.loss,
             .first_eval_loss = state_.first_eval_loss,
@@ -112,6 +113,7 @@ class Run {
                                      input_.should_stop);
       if (!outcome) stop();
       store_.check();
+      tell_saved();
       state_.tokens += outcome->tokens;
       const auto spike = find_spike(*outcome, step, rows, input_.train, state_.recent_losses,
                                     options_.spike_sigma);
@@ -126,6 +128,7 @@ class Run {
                       .lr = schedule_.learning_rate(step),
                       .seconds = monotonic_seconds() - begun,
                       .flops = step_flops(input_.decoder, rows, outcome->targets)};
+      state_.step_seconds += facts.seconds;
       const bool is_last = step == plan_.steps();
       facts.evaluated = is_due(options_.eval_every, step, is_last) && evaluate_heldout();
       state_.seconds = seconds_before_ + monotonic_seconds() - started_;
@@ -203,6 +206,7 @@ class Run {
     state_.skipped = before.skipped;
     state_.rollbacks = before.rollbacks + 1;
     state_.tokens = before.tokens;
+    state_.step_seconds = before.step_seconds;
     last_saved_ = state_.step;
     monitor_->go_back(state_.step);
   }
@@ -222,7 +226,7 @@ class Run {
     protect_rollback_target();
     store_.save_in_background(state_, input_.decoder, optimizer_, input_.extra_files);
     last_saved_ = state_.step;
-    monitor_->event("checkpoint", state_.step);
+    tell_saved();
   }
 
   // Before an end there is nothing to go on with meanwhile.
@@ -231,13 +235,19 @@ class Run {
     protect_rollback_target();
     store_.save(state_, input_.decoder, optimizer_, input_.extra_files);
     last_saved_ = state_.step;
-    monitor_->event("checkpoint", state_.step);
+    tell_saved();
+  }
+
+  // Checkpoints are events when they are on the disk.
+  void tell_saved() {
+    for (const std::int64_t step : store_.take_written()) monitor_->event("checkpoint", step);
   }
 
   // A step that was begun is forgotten: it is run again, whole.
   [[noreturn]] void stop() {
     if (state_.step > 0 && last_saved_ != state_.step) save_and_wait();
     store_.wait();
+    tell_saved();
     monitor_->event("stop", state_.step);
     throw Error(ExitCode::kTryAgain,
                 state_.step == 0

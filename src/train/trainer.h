@@ -49,6 +49,7 @@ struct TrainResult {
   std::int64_t skipped_steps = 0;  ///< steps without an update, because of a spike
   std::int64_t rollbacks = 0;      ///< to an earlier checkpoint, because of a spike
   double seconds = 0.0;            ///< spent in training, over all starts
+  double step_seconds = 0.0;       ///< of these, in steps
   double first_loss = 0.0;         ///< of the first update, mean a target
   double loss = 0.0;               ///< of the last update
   std::optional<double> first_eval_loss;       ///< on `heldout` before training

@@ -129,6 +129,20 @@ TEST_F(BackgroundCheckpointTest, WritesTheBytesOfTheMomentItWasAskedFor) {
   }
 }
 
+TEST_F(BackgroundCheckpointTest, CountsAsWrittenOnceItIsThere) {
+  GatedDisk disk;
+  Subject subject;
+  CheckpointStore store(root_, "key-1", 2, disk);
+  disk.close_gate();
+  store.save_in_background(subject.state, subject.decoder, subject.optimizer, {});
+  ASSERT_TRUE(disk.somebody_waits());
+  EXPECT_THAT(store.take_written(), ElementsAre());
+  disk.open_gate();
+  store.wait();
+  EXPECT_THAT(store.take_written(), ElementsAre(subject.state.step));
+  EXPECT_THAT(store.take_written(), ElementsAre());
+}
+
 TEST_F(BackgroundCheckpointTest, TheSecondSaveWaitsForTheFirst) {
   GatedDisk disk;
   Subject subject;
