@@ -52,8 +52,7 @@ struct Tokenizer::State {
     ends.push_back(eos);
     std::erase(ends, -1);
     std::ranges::sort(ends);
-    const auto repeated = std::ranges::unique(ends);
-    ends.erase(repeated.begin(), repeated.end());
+    ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
   }
 
   void encode(std::string_view text, const EncodeOptions& options, Encoding& out,
