@@ -36,3 +36,8 @@ add_library(nativo_faiss INTERFACE)
 target_include_directories(nativo_faiss SYSTEM INTERFACE ${FAISS_INCLUDE_DIR})
 target_link_libraries(nativo_faiss INTERFACE ${FAISS_LIBRARY} LAPACK::LAPACK BLAS::BLAS
                       OpenMP::OpenMP_CXX)
+
+# OpenMPI's header; the library is opened at run time by processes that are one of several (src/dist).
+pkg_check_modules(ompi REQUIRED ompi-c)
+add_library(nativo_mpi_header INTERFACE)
+target_include_directories(nativo_mpi_header SYSTEM INTERFACE ${ompi_INCLUDE_DIRS})

@@ -1,0 +1,42 @@
+#include "dist/world.h"
+
+#include <omp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "dist/mpi_fabric.h"
+#include "dist/node_communicator.h"
+
+namespace nativo::dist {
+namespace {
+
+/// 0 when it is not there or no number.
+int number_in_environment(const char* name) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? 0 : std::atoi(text);
+}
+
+bool is_one_of_several() {
+  if (std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) {
+    return number_in_environment("OMPI_COMM_WORLD_SIZE") > 1;
+  }
+  return std::getenv("PMIX_RANK") != nullptr && number_in_environment("SLURM_STEP_NUM_TASKS") != 1;
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> connect() {
+  if (!is_one_of_several()) return make_self();
+  return std::make_unique<NodeCommunicator>(
+      connect_mpi(number_in_environment("NATIVO_RANKS_PER_NODE")));
+}
+
+int fair_thread_count(const Place& place) {
+  const int cores = omp_get_num_procs();
+  const bool is_bound = cores < static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+  return is_bound ? cores : std::max(1, cores / place.node_size);
+}
+
+}  // namespace nativo::dist
