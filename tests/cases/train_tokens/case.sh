@@ -41,6 +41,10 @@ says 'mean loss'
 
 expect 0 train "${options[@]}" --out out
 says 'reused'
+# How checkpoints are kept is no other training: the finished one is taken up, no step is run again.
+cp out/metrics.jsonl metrics.before
+expect 0 train "${options[@]}" --out out --set train.keep=3 --set train.background_checkpoints=false
+cmp -s out/metrics.jsonl metrics.before || fail "trained again because of train.keep"
 expect 0 train "${options[@]}" --out out --set train.lr=2e-2
 says 'the model, the data or the options changed'
 expect 0 train "${options[@]}" --out adapted --set train.method=lora --set lora.rank=2
