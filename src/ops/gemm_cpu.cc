@@ -117,19 +117,19 @@ void gemm(const Gemm& gemm) {
     }
     return;
   }
-  const auto [tile_m, tile_n] = choose_tile(gemm.m, gemm.n);
-  const std::int64_t columns = (gemm.n + tile_n - 1) / tile_n;
-  const std::int64_t tiles = (gemm.m + tile_m - 1) / tile_m * columns;
+  const Tile size = choose_tile(gemm.m, gemm.n);
+  const std::int64_t columns = (gemm.n + size.columns - 1) / size.columns;
+  const std::int64_t tiles = (gemm.m + size.rows - 1) / size.rows * columns;
   // Inside a parallel region oneDNN computes on the calling thread alone.
   parallel_for(static_cast<std::size_t>(tiles), [&](std::size_t tile) {
-    const std::int64_t i = static_cast<std::int64_t>(tile) / columns * tile_m;
-    const std::int64_t j = static_cast<std::int64_t>(tile) % columns * tile_n;
+    const std::int64_t i = static_cast<std::int64_t>(tile) / columns * size.rows;
+    const std::int64_t j = static_cast<std::int64_t>(tile) % columns * size.columns;
     const float* a = gemm.a + (gemm.transpose_a == 'N' ? i * gemm.lda : i);
     const float* b = gemm.b + (gemm.transpose_b == 'N' ? j : j * gemm.ldb);
     const dnnl_status_t status =
-        dnnl_sgemm(gemm.transpose_a, gemm.transpose_b, std::min(tile_m, gemm.m - i),
-                   std::min(tile_n, gemm.n - j), gemm.k, 1.0F, a, gemm.lda, b, gemm.ldb, gemm.beta,
-                   gemm.c + i * gemm.ldc + j, gemm.ldc);
+        dnnl_sgemm(gemm.transpose_a, gemm.transpose_b, std::min(size.rows, gemm.m - i),
+                   std::min(size.columns, gemm.n - j), gemm.k, 1.0F, a, gemm.lda, b, gemm.ldb,
+                   gemm.beta, gemm.c + i * gemm.ldc + j, gemm.ldc);
     if (status == dnnl_out_of_memory) {
       throw Error(ExitCode::kTryAgain, "not enough memory for a matrix product");
     }
