@@ -1,4 +1,5 @@
-// nativo eval: a run's evaluation; or any model directory, alone or beside another.
+// nativo eval: a run's evaluation; or any model directory, alone or beside another. What files of
+// translations are worth: cli/eval_translation.cc.
 #include "eval/eval.h"
 
 #include <fmt/format.h>
@@ -73,7 +74,9 @@ void add_eval(CLI::App& app) {
       ->type_name("DIR");
   verb->add_option("-o,--output", arguments->output, "folder for the results (with --model)")
       ->type_name("DIR");
-  verb->callback([arguments] {
+  add_eval_translation(*verb);
+  verb->callback([arguments, verb] {
+    if (!verb->get_subcommands().empty()) return;  // that one does the work
     if (!arguments->model.empty()) return evaluate_models(*arguments);
     if (arguments->config.file.empty()) {
       throw Error(ExitCode::kUsage, "eval: give -c FILE, or --model DIR and the tasks");

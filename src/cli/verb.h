@@ -29,6 +29,9 @@ void add_memory(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_options(CLI::App& app);
 
+/// `nativo eval translation`.
+void add_eval_translation(CLI::App& eval_verb);
+
 /// -c FILE and --set, as most verbs take them.
 struct ConfigArguments {
   std::string file;

@@ -10,20 +10,16 @@
 
 #include "base/strings.h"
 #include "text/normalize.h"
+#include "text/white_space.h"
 
 namespace nativo::eval {
 namespace {
 
+using text::is_white_space;
+
 constexpr std::array<std::string_view, 15> kArticles = {"il",    "lo",    "la",  "i",     "gli",
                                                         "le",    "un",    "uno", "una",   "del",
                                                         "dello", "della", "dei", "degli", "delle"};
-
-/// Python's str.isspace() of one character.
-bool is_space(UChar32 c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
-         c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
-         c == 0x205F || c == 0x3000;
-}
 
 /// Python's \w of one character.
 bool is_word(UChar32 c) {
@@ -74,22 +70,9 @@ std::string without_articles(std::string_view text) {
   return out;
 }
 
-std::vector<std::string> words(std::string_view text) {
-  std::vector<std::string> result;
-  std::string word;
-  const auto flush = [&] {
-    if (!word.empty()) result.push_back(std::move(word));
-    word.clear();
-  };
-  for_each_character(text, [&](UChar32 c, std::string_view bytes) {
-    if (is_space(c)) {
-      flush();
-    } else {
-      word += bytes;
-    }
-  });
-  flush();
-  return result;
+std::vector<std::string> words(std::string_view answer) {
+  const std::vector<std::string_view> all = text::split_white_space(answer);
+  return {all.begin(), all.end()};
 }
 
 double f1_of(const std::vector<std::string>& answer, const std::vector<std::string>& gold) {
@@ -109,7 +92,7 @@ double f1_of(const std::vector<std::string>& answer, const std::vector<std::stri
 std::size_t trailing_space(std::string_view text) {
   std::size_t space = 0;
   for_each_character(text, [&](UChar32 c, std::string_view bytes) {
-    space = is_space(c) ? space + bytes.size() : 0;
+    space = is_white_space(c) ? space + bytes.size() : 0;
   });
   return space;
 }
@@ -119,7 +102,7 @@ std::string_view strip(std::string_view text) {
   std::size_t space = 0;
   bool leading = true;
   for_each_character(text, [&](UChar32 c, std::string_view bytes) {
-    leading = leading && is_space(c);
+    leading = leading && is_white_space(c);
     if (leading) space += bytes.size();
   });
   text.remove_prefix(space);
