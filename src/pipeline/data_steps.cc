@@ -78,6 +78,12 @@ Step translate_step(const Context& context, std::string input) {
       [context](data::StageSpec& spec) {
         spec.options["translate"] = config::to_json(context->options.translate);
         spec.options["language"] = context->options.run.language;
+        const std::string& glossary = context->options.translate.glossary;
+        if (glossary.empty()) return;
+        for (Json file : context->digests.digests(glossary)) {
+          file["name"] = "glossary/" + file["name"].get<std::string>();
+          spec.inputs.push_back(std::move(file));
+        }
       },
       [context](const data::StageSpec& spec, data::RecordReader& reader) {
         translate::run_translate(context->stage(spec.name), spec, reader,

@@ -33,6 +33,9 @@ bool is_assignment(std::string_view line) {
 
 /// "print(x)", "client.connect(host, port);"
 bool is_call(std::string_view line) {
+  for (const std::string_view plural : {"(i)", "(e)", "(o)", "(a)", "(s)", "(es)"}) {
+    if (line.ends_with(plural)) return false;
+  }
   std::size_t i = 0;
   while (i < line.size() && (is_word(line[i]) || line[i] == '.' || line[i] == ':')) ++i;
   if (i < 2 || i >= line.size() || line[i] != '(') return false;
@@ -72,14 +75,72 @@ bool is_statement(std::string_view line) {
   return false;
 }
 
+/// Six or more words and little else; what stands in braces ({ -brand }, {name}) is not counted.
+bool reads_like_prose(std::string_view line) {
+  std::size_t words = 0;
+  std::size_t letters = 0;
+  std::size_t others = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '{') {
+      const std::size_t close = line.find('}', i);
+      if (close != std::string_view::npos && close - i < 60) i = close;
+      continue;
+    }
+    const bool letter = is_word(line[i]) || static_cast<unsigned char>(line[i]) >= 0x80;
+    if (letter && (i == 0 || line[i - 1] == ' ')) ++words;
+    if (letter) ++letters;
+    if (!letter && !has_any(line.substr(i, 1), " ,.'")) ++others;
+  }
+  return words >= 6 && others * 12 <= letters;
+}
+
+/// Text without its tags: two words with a space between them.
+bool has_prose_between_tags(std::string_view line) {
+  bool inside = false;
+  std::size_t run = 0;
+  std::size_t words = 0;
+  for (const char c : line) {
+    if (c == '<') inside = true;
+    const bool letter = !inside && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
+    run = letter ? run + 1 : 0;
+    if (run == 2) ++words;
+    if (c == '>') inside = false;
+  }
+  return words >= 2;
+}
+
+/// A line that is tags: "<div>", "<td>12</td>". "<empty>" and "<b>Some words</b>" are prose.
+LineKind markup_line(std::string_view line) {
+  if (has_prose_between_tags(line)) return LineKind::kWeak;
+  const bool word = line.find_first_of(" =/!?-", 1) == std::string_view::npos;
+  constexpr std::array<std::string_view, 20> kElements = {
+      "<html>",  "<head>",  "<body>", "<div>", "<p>",    "<ul>",   "<ol>",
+      "<li>",    "<table>", "<tr>",   "<td>",  "<th>",   "<form>", "<script>",
+      "<style>", "<nav>",   "<main>", "<svg>", "<span>", "<pre>"};
+  if (word) {
+    for (const std::string_view element : kElements) {
+      if (line == element) return LineKind::kStrong;
+    }
+    return LineKind::kProse;
+  }
+  return line.substr(0, line.find('>')).find_first_of("=/!?-:") == std::string_view::npos &&
+                 line.find("</") == std::string_view::npos
+             ? LineKind::kProse
+             : LineKind::kStrong;
+}
+
 LineKind classify(std::string_view raw) {
   const std::string_view line = trim(raw);
   if (line.empty()) return LineKind::kBlank;
   if (line.find_first_not_of("(){}[];,<>") == std::string_view::npos) return LineKind::kWeak;
   if (is_statement(line) || is_assignment(line) || is_call(line)) return LineKind::kStrong;
-  if (line.ends_with(";") && has_any(line, "(){}=<>[]")) return LineKind::kStrong;
-  if ((line.ends_with("{") || line.ends_with("}")) && has_any(line, "();=")) {
-    return LineKind::kStrong;
+  const bool fluent = line.find("{ -") != std::string_view::npos ||
+                      line.find("{ $") != std::string_view::npos;  // placeholders of Fluent
+  if (!fluent && !reads_like_prose(line)) {
+    if (line.ends_with(";") && has_any(line, "(){}=<>[]")) return LineKind::kStrong;
+    if ((line.ends_with("{") || line.ends_with("}")) && has_any(line, "();=")) {
+      return LineKind::kStrong;
+    }
   }
   if ((line.ends_with(":") && line.starts_with("with ") && line.find(" as ") != line.npos) ||
       line.starts_with("except ")) {
@@ -91,7 +152,7 @@ LineKind classify(std::string_view raw) {
   }
   if (line.front() == '<' && line.back() == '>' && line.size() > 2 &&
       (is_word(line[1]) || line[1] == '/' || line[1] == '!')) {
-    return LineKind::kStrong;
+    return markup_line(line);
   }
   const bool indented = raw.starts_with("  ") || raw.starts_with("\t");
   const bool list = line.size() > 1 && has_any(line.substr(0, 1), "-*+0123456789") &&
@@ -126,7 +187,8 @@ void fill_gaps(std::string_view text, std::vector<Line>& lines) {
     const bool near = last_strong < i && i - last_strong <= kWidestGap + 1;
     for (std::size_t k = near ? last_strong + 1 : i; k < i; ++k) {
       const std::string_view line = text.substr(lines[k].begin, lines[k].end - lines[k].begin);
-      if (lines[k].kind == LineKind::kProse && !ends_like_a_sentence(line)) {
+      if (lines[k].kind == LineKind::kProse && !ends_like_a_sentence(line) &&
+          !reads_like_prose(line)) {
         lines[k].kind = LineKind::kWeak;
       }
     }

@@ -1,5 +1,5 @@
 // One pass from left to right; at each place the matchers are asked in order, the first that fits
-// wins. Look-ahead of inline matchers ends with the paragraph or after kReach bytes.
+// wins. A mark that opens something puts the mark that closes it on a list of what is to come.
 #include "text/protected_spans.h"
 
 #include <algorithm>
@@ -7,47 +7,37 @@
 #include <string>
 
 #include "text/code_lines.h"
+#include "text/span_chars.h"
+#include "text/span_markup.h"
+#include "text/span_math.h"
+#include "text/span_values.h"
 #include "text/span_words.h"
+#include "text/symbols.h"
 
 namespace nativo::text {
 namespace {
 
-constexpr std::size_t kNone = std::string_view::npos;
-constexpr std::size_t kReach = 4096;
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
 class Scanner {
  public:
-  explicit Scanner(std::string_view text) : text_(text) {}
+  Scanner(std::string_view text, const TermAt& term_at)
+      : text_(text), term_at_(term_at), far_(text), one_mnemonic_(has_underscore_mnemonic(text)) {}
 
   std::vector<Span> run() {
     const auto code = find_code_lines(text_);
     std::size_t next_code = 0;
     std::size_t i = 0;
+    if (const std::size_t end = match_front_matter(text_); end != kNoSpan) {
+      i = add(SpanKind::kFrontMatter, 0, end);
+    }
     while (i < text_.size()) {
-      if (line_start(i)) {
-        if (const std::size_t end = fence(i); end != kNone) {
+      if (i == 0 || text_[i - 1] == '\n') {
+        if (const std::size_t end = match_fence(text_, i); end != kNoSpan) {
           i = add(SpanKind::kFencedCode, i, end);
           continue;
         }
         while (next_code < code.size() && code[next_code].first < i) ++next_code;
         if (next_code < code.size() && code[next_code].first == i) {
-          std::size_t end = code[next_code].second;
-          // A fence inside the run ends it.
-          for (std::size_t line = i; line < end;) {
-            if (line > i && fence(line) != kNone) {
-              end = line - 1;
-              break;
-            }
-            const std::size_t newline = text_.find('\n', line);
-            line = newline == kNone ? end : newline + 1;
-          }
-          while (end > i && is_space(text_[end - 1])) --end;
-          std::size_t begin = i;
-          while (begin < end && is_space(text_[begin])) ++begin;
+          const auto [begin, end] = code_run(i, code[next_code].second);
           if (begin < end) {
             i = add(SpanKind::kCodeLines, begin, end);
             continue;
@@ -60,285 +50,174 @@ class Scanner {
   }
 
  private:
+  struct Coming {
+    std::size_t end;
+    SpanKind kind;
+  };
+
   std::size_t add(SpanKind kind, std::size_t begin, std::size_t end) {
     spans_.push_back({kind, begin, end});
     return end;
   }
-  char at(std::size_t i) const { return i < text_.size() ? text_[i] : '\0'; }
-  bool line_start(std::size_t i) const { return i == 0 || text_[i - 1] == '\n'; }
+  char at(std::size_t i) const { return char_at(text_, i); }
 
-  /// Position of `needle` at or after `from` before the paragraph ends, or kNone.
-  std::size_t find_near(std::string_view needle, std::size_t from) const {
-    const std::string_view window = text_.substr(std::min(from, text_.size()), kReach);
-    const std::size_t found = window.find(needle);
-    if (found == kNone || window.substr(0, found).find("\n\n") != kNone) return kNone;
-    return from + found;
-  }
-  /// Anywhere behind; remembers that there is none, so that the scan stays linear.
-  std::size_t find_far(const std::string& needle, std::size_t from) {
-    if (absent_.contains(needle)) return kNone;
-    const std::size_t found = text_.find(needle, from);
-    if (found == kNone) absent_[needle] = true;
-    return found;
-  }
-
-  /// End of a fenced block whose opening line starts at `i`.
-  std::size_t fence(std::size_t i) const {
-    std::size_t k = i;
-    while (at(k) == ' ' || at(k) == '\t') ++k;
-    const char mark = at(k);
-    if (mark != '`' && mark != '~') return kNone;
-    std::size_t length = 0;
-    while (at(k + length) == mark) ++length;
-    if (length < 3) return kNone;
-    std::size_t line = text_.find('\n', k);
-    if (mark == '`' &&
-        text_.substr(k + length, line == kNone ? kNone : line - k - length).find('`') != kNone) {
-      return kNone;  // ```x``` on one line is inline code
-    }
-    while (line != kNone) {
-      std::size_t m = line + 1;
-      while (at(m) == ' ' || at(m) == '\t') ++m;
-      std::size_t closing = 0;
-      while (at(m + closing) == mark) ++closing;
-      std::size_t end = m + closing;
-      std::size_t rest = end;
-      while (at(rest) == ' ' || at(rest) == '\t' || at(rest) == '\r') ++rest;
-      if (closing >= length && (rest >= text_.size() || text_[rest] == '\n')) return end;
-      line = text_.find('\n', line + 1);
-    }
-    return text_.size();
-  }
-
-  std::size_t inline_code(std::size_t i) const {
-    std::size_t length = 0;
-    while (at(i + length) == '`') ++length;
-    const std::string marks(length, '`');
-    std::size_t from = i + length;
-    while (length <= 8) {
-      const std::size_t found = find_near(marks, from);
-      if (found == kNone || found == i + length) return kNone;
-      std::size_t run = length;
-      while (at(found + run) == '`') ++run;
-      if (run == length) return found + run;
-      from = found + run;
-    }
-    return kNone;
-  }
-
-  std::size_t dollar_math(std::size_t i) {
-    if (at(i + 1) == '$') {
-      const std::size_t close = find_far("$$", i + 2);
-      return close == kNone || close == i + 2 ? kNone : close + 2;
-    }
-    // Pandoc's rule: no space inside the marks, no digit behind the closing one.
-    if (i + 1 >= text_.size() || is_space(text_[i + 1])) return kNone;
-    for (std::size_t from = i + 1;;) {
-      const std::size_t close = find_near("$", from);
-      if (close == kNone || close == i + 1 || close - i > 400) return kNone;
-      if (is_space(text_[close - 1]) || is_digit(at(close + 1)) || at(close - 1) == '\\') {
-        if (at(close - 1) != '\\') return kNone;
-        from = close + 1;
-        continue;
+  /// A run of code lines without white space at its ends; a fence inside ends it.
+  std::pair<std::size_t, std::size_t> code_run(std::size_t begin, std::size_t end) const {
+    for (std::size_t line = begin; line < end;) {
+      if (line > begin && match_fence(text_, line) != kNoSpan) {
+        end = line - 1;
+        break;
       }
-      return reads_like_prose(text_.substr(i + 1, close - i - 1)) ? kNone : close + 1;
+      const std::size_t newline = text_.find('\n', line);
+      line = newline == kNoSpan ? end : newline + 1;
     }
-  }
-  /// "$20 or 20$": two words of three letters outside braces and not commands.
-  static bool reads_like_prose(std::string_view inside) {
-    int words = 0;
-    int depth = 0;
-    for (std::size_t k = 0; k < inside.size(); ++k) {
-      if (inside[k] == '{') ++depth;
-      if (inside[k] == '}') --depth;
-      if (!is_alpha(inside[k])) continue;
-      const std::size_t begin = k;
-      while (k < inside.size() && is_alpha(inside[k])) ++k;
-      if (k - begin >= 3 && depth <= 0 && (begin == 0 || inside[begin - 1] != '\\')) ++words;
-      --k;
-    }
-    return words >= 2 || (words == 1 && is_digit(inside[0]));
+    while (end > begin && is_space(text_[end - 1])) --end;
+    while (begin < end && is_space(text_[begin])) ++begin;
+    return {begin, end};
   }
 
-  std::size_t backslash_math(std::size_t i) {
-    if (at(i + 1) == '(' || at(i + 1) == '[') {
-      const std::size_t close = find_far(at(i + 1) == '(' ? "\\)" : "\\]", i + 2);
-      return close == kNone ? kNone : close + 2;
-    }
-    constexpr std::string_view kBegin = "\\begin{";
-    if (!text_.substr(i).starts_with(kBegin)) return kNone;
-    const std::size_t name_end = text_.substr(0, i + 60).find('}', i);
-    if (name_end == kNone) return kNone;
-    const std::string name(text_.substr(i + kBegin.size(), name_end - i - kBegin.size()));
-    const std::string closing = "\\end{" + name + "}";
-    const std::size_t close = find_far(closing, name_end);
-    return close == kNone ? kNone : close + closing.size();
+  /// "_File", "Save _As..": the only '_' of a menu's label.
+  static bool has_underscore_mnemonic(std::string_view text) {
+    const std::size_t mark = text.find('_');
+    if (mark == kNoSpan || text.size() > 60 || text.find('_', mark + 1) != kNoSpan) return false;
+    return text.find('\n') == kNoSpan && (mark == 0 || text[mark - 1] == ' ') &&
+           is_upper(char_at(text, mark + 1)) && !is_upper(char_at(text, mark + 2));
   }
 
-  std::size_t tag(std::size_t i) const {
-    if (text_.substr(i).starts_with("<<")) {
-      const std::size_t close = find_near(">>", i + 2);
-      return close == kNone || close - i > 200 ? kNone : close + 2;
+  /// The marks of a link, an emphasis or a message format at `i`; npos when there are none.
+  std::size_t pair(const MarkPair& marks, std::size_t i) {
+    if (marks.open_end == kNoSpan) return kNoSpan;
+    if (marks.close_end > marks.open_end) {
+      coming_[marks.close_begin] = {marks.close_end, SpanKind::kMarkup};
     }
-    if (text_.substr(i).starts_with("<!--")) {
-      const std::size_t close = find_near("-->", i + 4);
-      return close == kNone ? kNone : close + 3;
+    return add(SpanKind::kMarkup, i, marks.open_end);
+  }
+  std::size_t message_format(std::size_t i) {
+    const std::vector<Span> marks = match_message_format(text_, i);
+    if (marks.empty()) return kNoSpan;
+    for (const Span& mark : marks) {
+      if (mark.begin > i) coming_[mark.begin] = {mark.end, mark.kind};
     }
-    std::size_t k = i + 1;
-    if (at(k) == '/' || at(k) == '!' || at(k) == '?') ++k;
-    if (!is_alpha(at(k))) return kNone;
-    const std::size_t close = text_.substr(0, i + 400).find_first_of("<>\n", k);
-    return close == kNone || text_[close] != '>' ? kNone : close + 1;
+    return add(marks[0].kind, i, marks[0].end);
   }
 
-  std::size_t percent(std::size_t i) const {
-    std::size_t k = i + 1;
-    if (at(k) == '(') {
-      k = text_.substr(0, i + 40).find(')', k);
-      if (k == kNone) return kNone;
-      ++k;
-    } else {
-      const std::size_t digits = k;
-      while (is_digit(at(k)) || at(k) == '.') ++k;
-      if (at(k) == '$' && k > digits) ++k;
+  /// The end of a span that begins with a byte that begins no word, or npos.
+  std::size_t special(std::size_t i) {
+    SpanKind kind = SpanKind::kNumber;
+    std::size_t end = kNoSpan;
+    const auto found = [&](SpanKind what, std::size_t at_end) {
+      return at_end == kNoSpan ? kNoSpan : add(what, i, at_end);
+    };
+    switch (text_[i]) {
+      case '`':
+        return found(SpanKind::kInlineCode, match_inline_code(text_, i));
+      case '$':
+        if ((end = match_sigil(text_, i)) != kNoSpan && !is_alpha(at(i + 1))) {
+          return found(SpanKind::kPlaceholder, end);
+        }
+        if (const auto math = match_dollar_math(text_, i, far_); math != kNoSpan) {
+          return found(SpanKind::kMath, math);
+        }
+        return found(SpanKind::kPlaceholder, end);
+      case '@':  // a decorator, an annotation, somebody's handle
+        if (!is_alpha(at(i + 1))) return kNoSpan;
+        for (end = i + 1; is_plain(at(end)) || (at(end) == '.' && is_alpha(at(end + 1)));) ++end;
+        return found(SpanKind::kIdentifier, end);
+      case '\\':
+        end = match_backslash(text_, i, far_, kind);
+        return found(kind, end);
+      case '<':
+        return found(SpanKind::kTag, match_tag(text_, i, far_));
+      case '&':
+        if ((end = match_entity(text_, i)) != kNoSpan) return found(SpanKind::kEntity, end);
+        return is_alpha(at(i + 1)) && (i == 0 || text_[i - 1] != '&')
+                   ? found(SpanKind::kMnemonic, i + 1)
+                   : kNoSpan;
+      case '%':
+        return found(SpanKind::kPlaceholder, match_percent(text_, i));
+      case '#':
+        return found(SpanKind::kPlaceholder, match_sigil(text_, i));
+      case '{':
+        if ((end = message_format(i)) != kNoSpan) return end;
+        break;
+      case '[':
+        if ((end = pair(match_link(text_, i), i)) != kNoSpan) return end;
+        break;
+      case '!':
+        return at(i + 1) == '[' ? pair(match_link(text_, i), i) : kNoSpan;
+      case '_':
+        if (one_mnemonic_) return found(SpanKind::kMnemonic, i + 1);
+        return pair(match_emphasis(text_, i), i);
+      case '*':
+      case '~':
+        return pair(match_emphasis(text_, i), i);
+      default:
+        return kNoSpan;
     }
-    while (at(k) == 'l' || at(k) == '-') ++k;
-    if (k >= text_.size() || std::string_view("sdifgxXuc").find(text_[k]) == kNone) return kNone;
-    return is_alpha(at(k + 1)) || is_digit(at(k + 1)) ? kNone : k + 1;
-  }
-
-  /// End of the balanced bracket at `i` (strings respected), or kNone.
-  std::size_t balanced(std::size_t i) const {
-    std::string stack;
-    const std::size_t limit = std::min(text_.size(), i + kReach);
-    for (std::size_t k = i; k < limit; ++k) {
-      const char c = text_[k];
-      if (c == '{' || c == '[' || c == '(') {
-        stack.push_back(c == '{' ? '}' : c == '[' ? ']' : ')');
-      } else if (c == '}' || c == ']' || c == ')') {
-        if (stack.empty() || stack.back() != c) return kNone;
-        stack.pop_back();
-        if (stack.empty()) return k + 1;
-      } else if (c == '"' && k > i && text_[k - 1] != '\\') {
-        const std::size_t close = text_.substr(0, limit).find('"', k + 1);
-        if (close == kNone) return kNone;
-        k = close;
-      } else if (c == '\n' && k + 1 < limit && text_[k + 1] == '\n') {
-        return kNone;
-      }
-    }
-    return kNone;
-  }
-
-  std::size_t brace(std::size_t i, SpanKind& kind) {
-    if (i < no_literal_before_) return kNone;
-    const std::size_t end = balanced(i);
-    if (end == kNone) {
-      no_literal_before_ = i + 256;  // hostile "{{{{": ask again only later
-      return kNone;
-    }
-    const std::string_view inside = text_.substr(i + 1, end - i - 2);
-    kind = SpanKind::kLiteral;
-    if (text_[i] == '{') {
-      if (inside.empty()) return end;
-      if (inside.size() <= 60 && inside.find_first_of("\"':,\n.") == kNone) {
-        kind = SpanKind::kPlaceholder;
-        return end;
-      }
-      const bool keyed = inside.find("\":") != kNone || inside.find("':") != kNone ||
-                         inside.find(": ") != kNone || inside.find(":\"") != kNone;
-      const bool values = inside.find_first_of("\"'0123456789,") != kNone;
-      return values && (keyed || only_values(inside)) ? end : kNone;
-    }
-    const bool nested =
-        inside.find_first_of("{[") != kNone && inside.find_first_of("\"':,") != kNone;
-    return only_values(inside) || (nested && inside.find("\":") != kNone) ||
-                   (nested && inside.find(": ") != kNone)
-               ? end
-               : kNone;
-  }
-  /// Numbers, quoted strings, identifiers without spaces, joined by commas.
-  static bool only_values(std::string_view inside) {
-    bool value = false;
-    for (std::size_t k = 0; k < inside.size(); ++k) {
-      const char c = inside[k];
-      if (c == '"' || c == '\'') {
-        const std::size_t close = inside.find(c, k + 1);
-        if (close == kNone) return false;
-        k = close;
-        value = true;
-      } else if (is_digit(c)) {
-        value = true;
-      } else if (is_alpha(c)) {
-        std::size_t word = k;
-        while (word < inside.size() && is_alpha(inside[word])) ++word;
-        if (word < inside.size() && inside[word] == ' ') return false;
-        k = word - 1;
-      } else if (std::string_view(" ,.-+_:[](){}\n").find(c) == kNone) {
-        return false;
-      }
-    }
-    return value;
+    end = brackets_.match(text_, i, kind);
+    return found(kind, end);
   }
 
   std::size_t step(std::size_t i) {
-    const char c = text_[i];
+    while (!coming_.empty() && coming_.begin()->first < i) coming_.erase(coming_.begin());
+    if (!coming_.empty() && coming_.begin()->first == i) {
+      const Coming mark = coming_.begin()->second;
+      return add(mark.kind, i, mark.end);
+    }
+    std::size_t end = symbol_end(text_, i);
+    if (end != kNoSpan) return add(SpanKind::kSymbol, i, end);
+    const bool in_word = i > 0 && is_plain(text_[i - 1]) && !behind_mark(i);
+    if (!(in_word && text_[i] == '_')) {
+      if ((end = special(i)) != kNoSpan) return end;
+    }
+    if (text_[i] == '`') {
+      while (at(i) == '`') ++i;
+      return i;
+    }
+    // A word ends where a mark that is to come begins.
+    const std::string_view window =
+        coming_.empty() ? text_ : text_.substr(0, coming_.begin()->first);
+    if (!word_start(window, i, behind_mark(i))) {
+      if (text_[i] != '_') return i + 1;
+      return add(SpanKind::kIdentifier, i, std::min(skip_word(text_, i), window.size()));
+    }
     SpanKind kind = SpanKind::kNumber;
-    std::size_t end = kNone;
-    switch (c) {
-      case '`':
-        if ((end = inline_code(i)) != kNone) return add(SpanKind::kInlineCode, i, end);
-        while (at(i) == '`') ++i;
-        return i;
-      case '$':
-        if (at(i + 1) == '{' && (end = find_near("}", i)) != kNone && end - i < 80) {
-          return add(SpanKind::kPlaceholder, i, end + 1);
-        }
-        if ((end = dollar_math(i)) != kNone) return add(SpanKind::kMath, i, end);
-        return i + 1;
-      case '@':  // a decorator, an annotation, somebody's handle
-        if (is_alpha(at(i + 1))) {
-          for (end = i + 1; is_alpha(at(end)) || is_digit(at(end)) || at(end) == '_' ||
-                            (at(end) == '.' && is_alpha(at(end + 1)));) {
-            ++end;
-          }
-          return add(SpanKind::kIdentifier, i, end);
-        }
-        return i + 1;
-      case '\\':
-        if ((end = backslash_math(i)) != kNone) return add(SpanKind::kMath, i, end);
-        return i + 1;
-      case '<':
-        if ((end = tag(i)) != kNone) return add(SpanKind::kTag, i, end);
-        return i + 1;
-      case '%':
-        if ((end = percent(i)) != kNone) return add(SpanKind::kPlaceholder, i, end);
-        return i + 1;
-      case '{':
-      case '[':
-        if ((end = brace(i, kind)) != kNone) return add(kind, i, end);
-        return i + 1;
-      default:
-        break;
+    end = match_word(window, i, kind);
+    if (const std::size_t term = term_at_ ? term_at_(window, i) : kNoSpan;
+        term != kNoSpan && (end == kNoSpan || term >= end)) {
+      return add(SpanKind::kTerm, i, term);
     }
-    if (word_start(text_, i)) {
-      end = match_word(text_, i, kind);
-      if (end != kNone) return add(kind, i, end);
-      return skip_word(text_, i);
+    if (end == kNoSpan) return skip_word(window, i);
+    add(kind, i, end);
+    if (kind == SpanKind::kNumber) {
+      const UnitRange unit = match_unit(window, end);
+      if (unit.end > unit.begin) return add(SpanKind::kUnit, unit.begin, unit.end);
     }
-    return i + 1;
+    return end;
+  }
+
+  bool behind_mark(std::size_t i) const {
+    return !spans_.empty() && spans_.back().end == i &&
+           (spans_.back().kind == SpanKind::kMarkup || spans_.back().kind == SpanKind::kMnemonic ||
+            spans_.back().kind == SpanKind::kEscape ||
+            spans_.back().kind == SpanKind::kMessageFormat);
   }
 
   std::string_view text_;
+  const TermAt& term_at_;
+  FarSearch far_;
+  BracketMatcher brackets_;
   std::vector<Span> spans_;
-  std::map<std::string, bool> absent_;
-  std::size_t no_literal_before_ = 0;
+  std::map<std::size_t, Coming> coming_;
+  bool one_mnemonic_;
 };
 
 }  // namespace
 
 std::string_view span_kind_name(SpanKind kind) {
   switch (kind) {
+    case SpanKind::kFrontMatter:
+      return "front_matter";
     case SpanKind::kFencedCode:
       return "fenced_code";
     case SpanKind::kCodeLines:
@@ -353,65 +232,38 @@ std::string_view span_kind_name(SpanKind kind) {
       return "email";
     case SpanKind::kPlaceholder:
       return "placeholder";
+    case SpanKind::kMessageFormat:
+      return "message_format";
     case SpanKind::kTag:
       return "tag";
+    case SpanKind::kEntity:
+      return "entity";
+    case SpanKind::kMarkup:
+      return "markup";
     case SpanKind::kLiteral:
       return "literal";
     case SpanKind::kPath:
       return "path";
     case SpanKind::kIdentifier:
       return "identifier";
+    case SpanKind::kEscape:
+      return "escape";
+    case SpanKind::kMnemonic:
+      return "mnemonic";
+    case SpanKind::kSymbol:
+      return "symbol";
+    case SpanKind::kTerm:
+      return "term";
     case SpanKind::kNumber:
       return "number";
+    case SpanKind::kUnit:
+      return "unit";
   }
   return "unknown";
 }
 
-std::vector<Span> find_spans(std::string_view text) { return Scanner(text).run(); }
-
-Result<std::size_t> verify_protected(std::string_view source, std::string_view result) {
-  const std::vector<Span> wanted = find_spans(source);
-  const std::vector<Span> found = find_spans(result);
-  const auto bytes = [](std::string_view text, const Span& span) {
-    return text.substr(span.begin, span.end - span.begin);
-  };
-  std::map<std::string_view, std::ptrdiff_t> balance;
-  for (const Span& span : wanted) ++balance[bytes(source, span)];
-  for (const Span& span : found) {
-    if (--balance[bytes(result, span)] < 0) {
-      // A lost span explains more than an added one: look for it first.
-      for (const Span& other : found) {
-        if (&other > &span) --balance[bytes(result, other)];
-      }
-      for (const Span& want : wanted) {
-        if (balance[bytes(source, want)] > 0) {
-          return Rejection{"protected_span_lost", std::string(bytes(source, want))};
-        }
-      }
-      return Rejection{"protected_span_added", std::string(bytes(result, span))};
-    }
-  }
-  for (const Span& want : wanted) {
-    if (balance[bytes(source, want)] > 0) {
-      return Rejection{"protected_span_lost", std::string(bytes(source, want))};
-    }
-  }
-  const auto is_block = [](const Span& span) {
-    return span.kind == SpanKind::kFencedCode || span.kind == SpanKind::kCodeLines;
-  };
-  std::vector<std::string_view> order;
-  for (const Span& span : wanted) {
-    if (is_block(span)) order.push_back(bytes(source, span));
-  }
-  std::size_t next = 0;
-  for (const Span& span : found) {
-    if (!is_block(span)) continue;
-    if (next >= order.size() || order[next] != bytes(result, span)) {
-      return Rejection{"protected_span_moved", std::string(bytes(result, span))};
-    }
-    ++next;
-  }
-  return wanted.size();
+std::vector<Span> find_spans(std::string_view text, const TermAt& term_at) {
+  return Scanner(text, term_at).run();
 }
 
 }  // namespace nativo::text

@@ -1,6 +1,6 @@
 // Cuts a message into pieces that are translated one by one (sentences, list items, table cells)
 // and pieces that stay as they are (white space, list markers, code). Rule: the pieces, joined, are
-// the message, byte for byte.
+// the message, byte for byte. A sentence ends with its line.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,10 @@ struct Segment {
   bool translatable;  ///< has a word outside protected spans
   bool operator==(const Segment&) const = default;
 };
+
+/// True when `text` has something to translate: two letters in a row, "I", "a", or a character of a
+/// script without spaces.
+[[nodiscard]] bool has_words(std::string_view text);
 
 /// Pieces of `text` in order, covering it without gaps; none is empty. `spans` (from find_spans)
 /// are never cut.

@@ -21,7 +21,8 @@ struct Word {
 /// Splits `text`, which must outlive the result. A word is a run of letters, digits and combining
 /// marks, held together by an apostrophe between letters, which ends an Italian elision: "l'acqua"
 /// is "l'" and "acqua", "don't" is "don'" and "t". Numbers keep their inner point or comma
-/// ("3.500,20"). Every other visible character is a mark; a row of one and the same mark is one token
+/// ("3.500,20"). Every other visible character is a mark; a row of one and the same mark is one
+/// token
 /// ("...", "-----"). A byte that is not UTF-8 counts as a mark.
 [[nodiscard]] std::vector<Word> split_words(std::string_view text);
 

@@ -112,7 +112,7 @@ double length_deviation(const Side& source, const Side& result, const LengthMode
 /// Whether no translator may change the span: what looks like an identifier or a path can be a word
 /// ("15th", "file(s)", "and/or") that has a form of its own in each language.
 bool is_strict(text::SpanKind kind, std::string_view bytes) {
-  if (kind == text::SpanKind::kNumber) return false;
+  if (kind == text::SpanKind::kNumber || kind == text::SpanKind::kUnit) return false;
   if (kind == text::SpanKind::kIdentifier) return bytes.find('_') != bytes.npos;
   if (kind == text::SpanKind::kPath) {
     return bytes.starts_with('/') || bytes.starts_with('.') || bytes.starts_with('~');

@@ -20,24 +20,9 @@ bool is_engine_text(std::string_view text) {
   return is_valid_utf8(text);
 }
 
-bool has_word(std::string_view text) {
-  std::size_t run = 0;
-  for (const char c : text) {
-    const bool letter =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0xC3;
-    run = letter ? run + 1 : 0;
-    if (run >= 2) return true;
-  }
-  return text.find(" a ") != std::string_view::npos || text.find("I ") != std::string_view::npos;
-}
-
-bool is_block(const Span& span) {
-  return span.kind == text::SpanKind::kFencedCode || span.kind == text::SpanKind::kCodeLines;
-}
-
 class Cutter {
  public:
-  explicit Cutter(std::string_view text) : text_(text), spans_(text::find_spans(text)) {}
+  explicit Cutter(const Prepared& message) : text_(message.text), spans_(message.spans) {}
 
   std::vector<Piece> run(Grain grain) {
     switch (grain) {
@@ -72,7 +57,17 @@ class Cutter {
   void sentence(std::size_t begin, std::size_t end) {
     Sentence made{std::string(text_.substr(begin, end - begin)), {}};
     for (const Span& span : spans_in(begin, end)) {
-      made.parts.push_back({span.begin - begin, span.end - begin, span.kind});
+      const std::size_t first = span.begin - begin;
+      const std::size_t last = span.end - begin;
+      if (!made.parts.empty()) {
+        Part& before = made.parts.back();
+        if (before.end == first || span.kind == text::SpanKind::kUnit) {
+          if (before.is_number() && span.kind != text::SpanKind::kUnit) before.kind = span.kind;
+          before.end = last;
+          continue;
+        }
+      }
+      made.parts.push_back({first, last, span.kind});
     }
     pieces_.push_back({{}, std::move(made)});
   }
@@ -90,10 +85,10 @@ class Cutter {
       first += static_cast<std::size_t>(core.data() - (text_.data() + first));
       last = first + core.size();
       more = false;
-      if (blocks && from < to && is_block(spans[from]) && spans[from].begin == first) {
+      if (blocks && from < to && is_block(spans[from].kind) && spans[from].begin == first) {
         first = spans[from++].end;
         more = true;
-      } else if (blocks && from < to && is_block(spans[to - 1]) && spans[to - 1].end == last) {
+      } else if (blocks && from < to && is_block(spans[to - 1].kind) && spans[to - 1].end == last) {
         last = spans[--to].begin;
         more = true;
       }
@@ -102,7 +97,7 @@ class Cutter {
     std::size_t at = first;
     for (std::size_t s = from; s <= to && !word; ++s) {
       const std::size_t stop = s < to ? spans[s].begin : last;
-      word = has_word(text_.substr(at, stop - at));
+      word = text::has_words(text_.substr(at, stop - at));
       if (s < to) at = spans[s].end;
     }
     if (!word || !is_engine_text(text_.substr(first, last - first))) {
@@ -120,7 +115,7 @@ class Cutter {
     for (std::size_t i = 0; i < text_.size();) {
       if (next < spans_.size() && spans_[next].begin == i) {
         const Span& span = spans_[next++];
-        if (is_block(span)) {
+        if (is_block(span.kind)) {
           stretch(begin, span.begin, false);
           verbatim(span.begin, span.end);
           begin = span.end;
@@ -159,7 +154,7 @@ class Cutter {
   }
 
   std::string_view text_;
-  std::vector<Span> spans_;
+  const std::vector<Span>& spans_;
   std::vector<Piece> pieces_;
 };
 
@@ -175,7 +170,7 @@ std::array<Grain, 2> grains_of(Unit unit) {
   return {Grain::kSentences, Grain::kBetweenSpans};
 }
 
-std::vector<Piece> cut(std::string_view text, Grain grain) { return Cutter(text).run(grain); }
+std::vector<Piece> cut(const Prepared& message, Grain grain) { return Cutter(message).run(grain); }
 
 std::string memory_key(const Sentence& sentence) {
   std::string key = sentence.text;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "translate/engine.h"
+#include "translate/prepare.h"
 
 namespace nativo::translate {
 
@@ -29,8 +30,9 @@ struct Piece {
   std::optional<Sentence> sentence;  ///< to translate; without a context
 };
 
-/// Cuts `text`, which must outlive the result.
-[[nodiscard]] std::vector<Piece> cut(std::string_view text, Grain grain);
+/// Cuts a prepared message, which must outlive the result. Spans that touch, and a number with its
+/// unit, are one part.
+[[nodiscard]] std::vector<Piece> cut(const Prepared& message, Grain grain);
 
 /// XXH3-128 of what a sentence's answer depends on: its text, where its parts lie, its context.
 [[nodiscard]] std::string memory_key(const Sentence& sentence);

@@ -11,9 +11,10 @@
 
 #include "base/error.h"
 #include "base/strings.h"
-#include "text/protected_spans.h"
+#include "text/glossary.h"
 #include "translate/apertium_engine.h"
 #include "translate/pieces.h"
+#include "translate/prepare.h"
 
 namespace nativo::translate {
 namespace {
@@ -35,15 +36,16 @@ struct Job {
   std::size_t turn;  ///< its place in the conversation
   std::string_view role;
   std::string* content;
+  Prepared prepared;
   Outcome outcome;
 };
 
 void add_jobs(std::size_t index, Record& record, std::vector<Job>& jobs) {
   for (std::size_t turn = 0; turn < record.messages.size(); ++turn) {
     data::Message& message = record.messages[turn];
-    jobs.push_back({index, turn, message.role, &message.content, {}});
+    jobs.push_back({index, turn, message.role, &message.content, {}, {}});
   }
-  if (record.messages.empty()) jobs.push_back({index, 0, {}, &record.text, {}});
+  if (record.messages.empty()) jobs.push_back({index, 0, {}, &record.text, {}, {}});
 }
 
 Formality formality_of(const std::string& option) {
@@ -73,12 +75,19 @@ void TranslateOptions::visit(config::Visitor& v) {
            .help = "how the reader is addressed (tu, Lei); a wish that language models follow",
            .choices = {"any", "informal", "formal"}},
           formality);
+  v.value({.name = "localize_numbers", .help = "write 1,234.56 as 1.234,56 and 3.5 kg as 3,5 kg"},
+          localize_numbers);
+  v.value(
+      {.name = "dates", .help = "\"us\": 03/25/2024 becomes 25/03/2024", .choices = {"keep", "us"}},
+      dates);
+  v.path({.name = "glossary", .help = "file of terms: source TAB target [TAB flags]"}, glossary);
 }
 
 struct RecordTranslator::State {
   TranslationEngine& engine;
   TranslateOptions options;
   std::string target;
+  text::Glossary glossary;
   std::unordered_map<std::string, Translation> memory;
 
   /// Asks the engine for all sentences that are not in the memory yet, once each.
@@ -107,7 +116,11 @@ struct RecordTranslator::State {
     }
   }
 
-  Outcome join(std::string_view source, const std::vector<Piece>& pieces) {
+  [[nodiscard]] PrepareRules rules() const {
+    return {{options.localize_numbers, options.dates == "us"}, &glossary};
+  }
+
+  Outcome join(const Prepared& message, const std::vector<Piece>& pieces) {
     Outcome outcome;
     for (const Piece& piece : pieces) {
       if (!piece.sentence) {
@@ -125,7 +138,7 @@ struct RecordTranslator::State {
       outcome.unknown += translation.unknown;
       ++outcome.sentences;
     }
-    const auto proof = text::verify_protected(source, outcome.text);
+    const auto proof = verify_prepared(message, outcome.text);
     if (!proof.ok()) outcome.rejection = proof.rejection();
     return outcome;
   }
@@ -140,7 +153,7 @@ struct RecordTranslator::State {
       for (std::size_t i = 0; i < jobs.size(); ++i) {
         if (!first && !jobs[i]->outcome.rejection) continue;
         open.push_back(jobs[i]);
-        messages.push_back(cut(*jobs[i]->content, grain));
+        messages.push_back(cut(jobs[i]->prepared, grain));
         if (contexts.empty()) continue;
         for (Piece& piece : messages.back()) {
           if (piece.sentence) piece.sentence->context = &contexts[i];
@@ -148,7 +161,7 @@ struct RecordTranslator::State {
       }
       ask(messages);
       for (std::size_t i = 0; i < open.size(); ++i) {
-        open[i]->outcome = join(*open[i]->content, messages[i]);
+        open[i]->outcome = join(open[i]->prepared, messages[i]);
       }
       first = false;
     }
@@ -165,7 +178,8 @@ struct RecordTranslator::State {
       for (Job& job : jobs) {
         if (job.turn != turn || given_up[job.record]) continue;
         open.push_back(&job);
-        contexts.push_back({job.role, before[job.record], formality_of(options.formality), {}});
+        contexts.push_back(
+            {job.role, before[job.record], formality_of(options.formality), job.prepared.terms});
       }
       if (open.empty()) return;
       translate(open, contexts);
@@ -177,6 +191,7 @@ struct RecordTranslator::State {
   }
 
   void translate(std::span<Job> jobs, std::size_t records) {
+    for (Job& job : jobs) job.prepared = prepare(*job.content, rules());
     if (engine.unit() == Unit::kMessage) {
       translate_in_turns(jobs, records);
       return;
@@ -189,7 +204,12 @@ struct RecordTranslator::State {
 
 RecordTranslator::RecordTranslator(TranslationEngine& engine, const TranslateOptions& options,
                                    std::string target)
-    : state_(new State{engine, options, std::move(target), {}}) {}
+    : state_(new State{
+          engine,
+          options,
+          std::move(target),
+          options.glossary.empty() ? text::Glossary() : text::Glossary::load(options.glossary),
+          {}}) {}
 RecordTranslator::~RecordTranslator() = default;
 
 data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
@@ -220,6 +240,8 @@ data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
     }
     std::optional<Rejection> rejection;
     Outcome sum;
+    std::size_t localized = 0;
+    std::size_t forced = 0;
     const std::size_t first = next;
     for (; next < jobs.size() && jobs[next].record == r; ++next) {
       const Outcome& outcome = jobs[next].outcome;
@@ -227,6 +249,8 @@ data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
       sum.sentences += outcome.sentences;
       sum.words += outcome.words;
       sum.unknown += outcome.unknown;
+      localized += jobs[next].prepared.localized;
+      forced += jobs[next].prepared.forced;
     }
     const double share =
         sum.words == 0 ? 0.0 : static_cast<double>(sum.unknown) / static_cast<double>(sum.words);
@@ -245,6 +269,8 @@ data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
     detail["source_id"] = record.id;
     detail["unknown_words"] = std::round(share * 1000.0) / 1000.0;
     detail["segments"] = sum.sentences;
+    if (localized > 0) detail["numbers_localized"] = localized;
+    if (forced > 0) detail["terms"] = forced;
     record.lang = state.target;
     record.id = data::content_id(record);
     data::add_lineage(record, "translate", std::move(detail));

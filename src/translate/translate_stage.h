@@ -19,17 +19,20 @@ struct TranslateOptions {
   double max_unknown = 0.5;
   std::int64_t workers = 2;
   std::string formality = "any";
+  bool localize_numbers = false;
+  std::string dates = "keep";
+  std::string glossary;
   void visit(config::Visitor& v);
 };
 
 /// Raised when the same input gives other output.
-inline constexpr std::int64_t kTranslateVersion = 1;
+inline constexpr std::int64_t kTranslateVersion = 2;
 
 /// Translates blocks of records and remembers what it translated: the same sentence is asked once.
 /// Not thread-safe.
 class RecordTranslator {
  public:
-  /// `engine` must outlive this.
+  /// `engine` must outlive this. Throws Error when the glossary cannot be read (text/glossary.h).
   RecordTranslator(TranslationEngine& engine, const TranslateOptions& options, std::string target);
   ~RecordTranslator();
   RecordTranslator(const RecordTranslator&) = delete;
@@ -37,8 +40,8 @@ class RecordTranslator {
 
   /// Records in the target language pass unchanged. Translated ones get a new id, lang = target and
   /// a lineage entry {"stage", "engine", "version", "from", "source_id", "unknown_words",
-  /// "segments"}. Rejects: no_engine_for_language, engine_failed, protected_span_lost / _added /
-  /// _moved, too_many_unknown_words. Order is kept.
+  /// "segments"[, "numbers_localized", "terms"]}. Rejects: no_engine_for_language, engine_failed,
+  /// protected_span_lost / _added / _moved, too_many_unknown_words. Order is kept.
   [[nodiscard]] data::BlockResult translate(std::vector<data::Record> records);
 
  private:

@@ -25,8 +25,11 @@ std::vector<std::string> found(std::string_view text) {
 
 TEST(FindSpans, Numbers) {
   EXPECT_THAT(found("She has 12 trays, 1,000 eggs and 37.5 °C at 10:30; 25% of 3/4."),
-              ElementsAre("number:12", "number:1,000", "number:37.5", "number:10:30", "number:25%",
-                          "number:3/4"));
+              ElementsAre("number:12", "number:1,000", "number:37.5", "unit:°C", "number:10:30",
+                          "number:25%", "number:3/4"));
+  EXPECT_THAT(found("5kg, 3.5 km/h and 20 MB/s, but 7 miles and 2 ms-long"),
+              ElementsAre("number:5", "unit:kg", "number:3.5", "unit:km/h", "number:20",
+                          "unit:MB/s", "number:7", "number:2"));
   EXPECT_THAT(found("the 2nd and 21st"), ElementsAre("number:2", "number:21"));
   EXPECT_THAT(found("It was 5."), ElementsAre("number:5"));
 }
@@ -90,6 +93,128 @@ TEST(FindSpans, PlaceholdersTagsAndLiterals) {
               ElementsAre("literal:{\"a\": [1, 2]}", "literal:['x', 'y']"));
 }
 
+TEST(FindSpans, Versions) {
+  EXPECT_THAT(found("GPT-4, COVID-19, UTF-8, Python3.10, v1.2.3 of 1.2.3; mid-1990 at 10.0.0.1"),
+              ElementsAre("identifier:GPT-4", "identifier:COVID-19", "identifier:UTF-8",
+                          "identifier:Python3.10", "identifier:v1.2.3", "number:1.2.3",
+                          "number:1990", "number:10.0.0.1"));
+  EXPECT_THAT(found("C++, C#, R&D, .NET, #ff00ff, issue #12 and ls -l --all --depth=3."),
+              ElementsAre("identifier:C++", "identifier:C#", "identifier:R&D", "identifier:.NET",
+                          "identifier:#ff00ff", "identifier:#12", "identifier:-l",
+                          "identifier:--all", "identifier:--depth=3"));
+  EXPECT_THAT(found("C:\\Users\\anna\\a.txt, *.txt or ~/x/y"),
+              ElementsAre("path:C:\\Users\\anna\\a.txt", "path:*.txt", "path:~/x/y"));
+}
+
+TEST(FindSpans, Placeholders) {
+  EXPECT_THAT(
+      found("%-5.2f %+d %lld %zu %% %@ %2 %n %{name} %PATH% %(total).1f"),
+      ElementsAre("placeholder:%-5.2f", "placeholder:%+d", "placeholder:%lld", "placeholder:%zu",
+                  "placeholder:%%", "placeholder:%@", "placeholder:%2", "placeholder:%n",
+                  "placeholder:%{name}", "placeholder:%PATH%", "placeholder:%(total).1f"));
+  EXPECT_THAT(found("a 5% discount, 100 % sure"), ElementsAre("number:5%", "number:100"));
+  EXPECT_THAT(
+      found("{user.name} {0:.2f} {x!r} {items[0]} {% if x %} {{ a | b }} $HOME ${x} $(ls)"),
+      ElementsAre("placeholder:{user.name}", "placeholder:{0:.2f}", "placeholder:{x!r}",
+                  "placeholder:{items[0]}", "placeholder:{% if x %}", "placeholder:{{ a | b }}",
+                  "placeholder:$HOME", "placeholder:${x}", "placeholder:$(ls)"));
+  EXPECT_THAT(found("an open [ bracket and then {name}"), ElementsAre("placeholder:{name}"));
+}
+
+TEST(FindSpans, MessageFormats) {
+  EXPECT_THAT(found("You have {n, plural, =0 {no files} one {# file in {dir}} other {# files}}."),
+              ElementsAre("message_format:{n, plural, =0 {", "message_format:} one {",
+                          "placeholder:#", "placeholder:{dir}", "message_format:} other {",
+                          "placeholder:#", "message_format:}}"));
+  EXPECT_THAT(found("{who, select, male {his} other {their}} book"),
+              ElementsAre("message_format:{who, select, male {", "message_format:} other {",
+                          "message_format:}}"));
+}
+
+TEST(FindSpans, HtmlAndEntities) {
+  EXPECT_THAT(found("<a href=\"x?a=1&b=2\" title='a > b'>here</a> &amp; &#39;you&#x27; <br/>"),
+              ElementsAre("tag:<a href=\"x?a=1&b=2\" title='a > b'>", "tag:</a>", "entity:&amp;",
+                          "entity:&#39;", "entity:&#x27;", "tag:<br/>"));
+  EXPECT_THAT(found("Use <code>a b c</code> or <kbd>Ctrl</kbd>."),
+              ElementsAre("tag:<code>a b c</code>", "tag:<kbd>Ctrl</kbd>"));
+  EXPECT_THAT(found("the <empty> list, a <b and c> d, your <own name>"), IsEmpty());
+  EXPECT_THAT(found("<item>one</item>, List<String>"),
+              ElementsAre("tag:<item>", "tag:</item>", "tag:<String>"));
+}
+
+TEST(FindSpans, Markdown) {
+  EXPECT_THAT(found("See [the **big** page](http://a.b/c_d \"T\") and ![an image][pic]."),
+              ElementsAre("markup:[", "markup:**", "markup:**", "markup:](http://a.b/c_d \"T\")",
+                          "markup:![", "markup:][pic]"));
+  EXPECT_THAT(found("[pic]: img/a.png\nText[^1] here.\n- [x] done"),
+              ElementsAre("markup:[pic]: img/a.png", "markup:[^1]", "markup:[x]"));
+  EXPECT_THAT(found("*one* _two_ __three__ ***four*** ~~five~~ 2 * 3 * 4"),
+              ElementsAre("markup:*", "markup:*", "markup:_", "markup:_", "markup:__", "markup:__",
+                          "markup:***", "markup:***", "markup:~~", "markup:~~", "number:2",
+                          "number:3", "number:4"));
+  EXPECT_THAT(found("---\ntitle: A title\n---\nText."),
+              ElementsAre("front_matter:---\ntitle: A title\n---"));
+}
+
+TEST(FindSpans, EscapesAndCommands) {
+  EXPECT_THAT(found("First\\nSecond \\\"quoted\\\" \\u00e8 \\theta and \\frac{a}{b}_1, '\\'"),
+              ElementsAre("escape:\\n", "escape:\\\"", "escape:\\\"", "escape:\\u00e8",
+                          "math:\\theta", "math:\\frac{a}{b}_1"));
+}
+
+TEST(FindSpans, Mnemonics) {
+  EXPECT_THAT(found("&Open"), ElementsAre("mnemonic:&"));
+  EXPECT_THAT(found("Save &As... Sal&va & go"), ElementsAre("mnemonic:&", "mnemonic:&"));
+  EXPECT_THAT(found("_Open File"), ElementsAre("mnemonic:_"));
+  EXPECT_THAT(found("my_file"), ElementsAre("identifier:my_file"));
+}
+
+TEST(FindSpans, SymbolsAreTakenWhole) {
+  EXPECT_THAT(
+      found(
+          "Hi 👩‍👩‍👧‍👦 and 👍🏽🇮🇹1️⃣ ok ✅ → ─── città © "
+          "5"),
+      ElementsAre("symbol:👩‍👩‍👧‍👦", "symbol:👍🏽", "symbol:🇮🇹",
+                  "symbol:1️⃣", "symbol:✅", "symbol:→", "symbol:───", "number:5"));
+  EXPECT_THAT(found("日本語と中文 текст è già"), IsEmpty());
+}
+
+TEST(FindSpans, EveryUnderscoreIsInside) {
+  constexpr std::string_view kPool = "ab1A_ _*.,$`{}[](\\\n#&-_é<>/:";
+  Rng rng(13);
+  for (int round = 0; round < 5000; ++round) {
+    std::string text;
+    const std::size_t length = rng.below(60);
+    for (std::size_t i = 0; i < length; ++i) text += kPool[rng.below(kPool.size())];
+    std::vector<bool> inside(text.size(), false);
+    for (const Span& span : find_spans(text)) {
+      for (std::size_t i = span.begin; i < span.end; ++i) inside[i] = true;
+    }
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      ASSERT_TRUE(text[i] != '_' || inside[i]) << text;
+    }
+  }
+}
+
+TEST(FindSpans, LongJsonIsOneLiteral) {
+  std::string json = "{\"rows\": [";
+  for (int i = 0; i < 2000; ++i) json += (i > 0 ? ", " : "") + std::string("{\"name\": \"a b\"}");
+  json += "]}";
+  EXPECT_THAT(found("Given " + json + " find x."), ElementsAre("literal:" + json));
+}
+
+TEST(FindSpans, TermsOfAGlossary) {
+  const TermAt term_at = [](std::string_view text, std::size_t i) {
+    return text.substr(i).starts_with("loss") ? i + 4 : std::string_view::npos;
+  };
+  const std::string text = "The loss of `loss` in loss.py, **loss**";
+  std::vector<std::string> terms;
+  for (const Span& span : find_spans(text, term_at)) {
+    if (span.kind == SpanKind::kTerm) terms.push_back(std::to_string(span.begin));
+  }
+  EXPECT_THAT(terms, ElementsAre("4", "33"));
+}
+
 TEST(FindSpans, OrderedDisjointAndInside) {
   constexpr std::string_view kPool = "ab1 .,$`{}[]<>\\/\n~_%(=):;\"'#-*@hé";
   Rng rng(7);
@@ -110,7 +235,10 @@ TEST(FindSpans, OrderedDisjointAndInside) {
 
 TEST(FindSpans, HostileInputStaysFast) {
   for (const std::string unit :
-       {"{", "[", "`", "$", "<", "\\(", "\\begin{a}", "```\n", "1.", "%("}) {
+       {"{",       "[",      "`",   "$",   "<",  "\\(", "\\begin{a}", "```\n",
+        "1.",      "%(",     "*a ", "_a ", "[`", "![",  "{\"a\":",    "{a, plural, one {",
+        "<a b=\"", "<code>", "&a",  "\\",  "_",  "a_",  "{{",         "(",
+        "<x>",     "👍"}) {
     std::string text;
     while (text.size() < 200000) text += unit;
     EXPECT_TRUE(verify_protected(text, text).ok()) << unit;
@@ -137,6 +265,20 @@ TEST(VerifyProtected, NamesWhatWasLostAddedOrMoved) {
   const auto added = verify_protected("I have 12 eggs.", "Ho 12 uova, 12.");
   ASSERT_FALSE(added.ok());
   EXPECT_EQ(added.rejection().rule, "protected_span_added");
+
+  const auto kept = verify_protected("<b>12</b> of **them** and [a](x) [b](y)",
+                                     "[b](y) e [a](x), **loro**, <b>12</b>");
+  EXPECT_TRUE(kept.ok()) << kept.rejection().value;
+  for (const std::string bad :
+       {"</b>12<b> of **them** and [a](x) [b](y)", "<b>12 of **them</b>** and [a](x) [b](y)"}) {
+    const auto crossed = verify_protected("<b>12</b> of **them** and [a](x) [b](y)", bad);
+    ASSERT_FALSE(crossed.ok()) << bad;
+    EXPECT_EQ(crossed.rejection().rule, "protected_span_moved") << bad;
+  }
+  EXPECT_TRUE(verify_protected("10 kilometres", "10 km").ok());
+  EXPECT_FALSE(verify_protected("10 km", "10 chilometri").ok());
+  EXPECT_FALSE(
+      verify_protected("{n, plural, one {a} other {b}}", "} other {b}{n, plural, one {a}}").ok());
 
   const auto moved =
       verify_protected("```\na\n```\nand\n```\nb\n```", "```\nb\n```\ne\n```\na\n```");

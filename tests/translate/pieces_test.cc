@@ -13,7 +13,8 @@ using ::testing::IsEmpty;
 
 std::vector<std::string> sentences(std::string_view text, Grain grain) {
   std::vector<std::string> all;
-  for (const Piece& piece : cut(text, grain)) {
+  const Prepared message = prepare(text, {});
+  for (const Piece& piece : cut(message, grain)) {
     if (piece.sentence) all.push_back(piece.sentence->text);
   }
   return all;
@@ -41,14 +42,17 @@ TEST(Cut, FinerGrains) {
 }
 
 TEST(Cut, PartsAreTheSpans) {
-  const auto pieces = cut("Take `x` of 12.", Grain::kSentences);
+  const Prepared message = prepare("Take `x` of 12 kg, <b><i>now</i></b>.", {});
+  const auto pieces = cut(message, Grain::kSentences);
   ASSERT_EQ(pieces.size(), 1U);
-  EXPECT_THAT(pieces[0].sentence->parts, ElementsAre(Part{5, 8, text::SpanKind::kInlineCode},
-                                                     Part{12, 14, text::SpanKind::kNumber}));
+  EXPECT_THAT(
+      pieces[0].sentence->parts,
+      ElementsAre(Part{5, 8, text::SpanKind::kInlineCode}, Part{12, 17, text::SpanKind::kNumber},
+                  Part{19, 25, text::SpanKind::kTag}, Part{28, 36, text::SpanKind::kTag}));
 }
 
 TEST(Cut, PiecesJoinedAreTheMessage) {
-  constexpr std::string_view kPool = "abI1 .,!?$`{}[]<>\\/\n\n~|%(=):;\"'#-*> \r\x01\xc3\xa9";
+  constexpr std::string_view kPool = "abI1 .,!?$`{}[]<>\\/\n\n~|%(=):;\"'#-*>_ \r\x01\xc3\xa9";
   Rng rng(5);
   for (int round = 0; round < 4000; ++round) {
     std::string text;
@@ -57,10 +61,11 @@ TEST(Cut, PiecesJoinedAreTheMessage) {
     for (const Grain grain :
          {Grain::kMessage, Grain::kParagraphs, Grain::kSentences, Grain::kBetweenSpans}) {
       std::string joined;
-      for (const Piece& piece : cut(text, grain)) {
+      const Prepared message = prepare(text, {});
+      for (const Piece& piece : cut(message, grain)) {
         joined += piece.sentence ? piece.sentence->text : std::string(piece.verbatim);
       }
-      ASSERT_EQ(joined, text);
+      ASSERT_EQ(joined, message.text);
     }
   }
 }
