@@ -14,7 +14,8 @@
 #include "base/parallel.h"
 #include "base/strings.h"
 #include "cli/verb.h"
-#include "translate/apertium_engine.h"
+#include "translate/engine_factory.h"
+#include "translate/translate_stage.h"
 
 namespace nativo::cli {
 namespace {
@@ -73,7 +74,7 @@ void add_doctor(CLI::App& app) {
              fmt::format("{} threads,", thread_count()) + cpu_features());
     line(true, "memory", memory());
     line(true, "disk", disk());
-    const std::optional<Error> no_apertium = translate::engine_unavailable("apertium", "en", "it");
+    const std::optional<Error> no_apertium = translate::engine_unavailable("apertium", {}, "it");
     line(!no_apertium, "translation",
          no_apertium ? std::string(no_apertium->what()) : "apertium: English, Spanish, Italian");
     const bool driver = std::filesystem::exists("/proc/driver/nvidia/version");

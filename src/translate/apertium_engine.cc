@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 
 namespace nativo::translate {

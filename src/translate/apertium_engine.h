@@ -10,11 +10,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "translate/engine.h"
 #include "translate/masking.h"
 #include "translate/process_chain.h"
@@ -42,11 +40,6 @@ struct ApertiumSetup {
 /// that names the package to install, Error(kConfig) when no route joins the languages.
 [[nodiscard]] ApertiumSetup apertium_setup(const std::string& from, const std::string& to,
                                            std::size_t workers);
-
-/// Why translation from `from` to `to` cannot run here, or nothing. For `nativo doctor`.
-[[nodiscard]] std::optional<Error> engine_unavailable(const std::string& engine,
-                                                      const std::string& from,
-                                                      const std::string& to);
 
 /// Splits a line of a .mode file into programs: quotes removed, "-z" (flush at NUL) added, "$1" =
 /// "-g".

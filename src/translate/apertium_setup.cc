@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/error.h"
 #include "base/hash.h"
 #include "base/strings.h"
 #include "translate/apertium_engine.h"
@@ -124,20 +125,6 @@ ApertiumSetup apertium_setup(const std::string& from, const std::string& to, std
   }
   setup.version = fmt::format("{} {}", names, xxh128_hex(digests).substr(0, 12));
   return setup;
-}
-
-std::optional<Error> engine_unavailable(const std::string& engine, const std::string& from,
-                                        const std::string& to) {
-  try {
-    if (engine != "apertium") {
-      return Error(ExitCode::kConfig, fmt::format("[translate] engine: \"{}\" is unknown", engine),
-                   "use \"apertium\"");
-    }
-    (void)apertium_setup(from, to, 1);
-    return std::nullopt;
-  } catch (const Error& error) {
-    return error;
-  }
 }
 
 }  // namespace nativo::translate

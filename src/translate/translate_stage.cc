@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "text/glossary.h"
-#include "translate/apertium_engine.h"
+#include "translate/engine_factory.h"
 #include "translate/pieces.h"
 #include "translate/prepare.h"
 
@@ -57,7 +57,7 @@ Formality formality_of(const std::string& option) {
 }  // namespace
 
 void TranslateOptions::visit(config::Visitor& v) {
-  v.value({.name = "engine", .help = "what translates", .choices = {"apertium"}}, engine);
+  v.value({.name = "engine", .help = "what translates", .choices = engine_names()}, engine);
   v.value({.name = "from", .help = "language that is translated (ISO 639-1)"}, from);
   v.value({.name = "block_rows",
            .help = "rows translated between two points at which a run can be continued",
@@ -284,11 +284,7 @@ data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
 data::Manifest run_translate(const data::fs::path& folder, const data::StageSpec& spec,
                              data::RecordReader& input, const TranslateOptions& options,
                              const std::string& target_language, io::Disk& disk) {
-  if (auto missing = engine_unavailable(options.engine, options.from, target_language)) {
-    throw *missing;
-  }
-  const auto engine = make_apertium_engine(
-      apertium_setup(options.from, target_language, static_cast<std::size_t>(options.workers)));
+  const auto engine = make_engine(options.engine, options, target_language);
   RecordTranslator translator(*engine, options, target_language);
   Json detail = Json::object();
   detail["engine"] = engine->name();

@@ -1,0 +1,70 @@
+#include "translate/engine_factory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/strings.h"
+#include "translate/apertium_engine.h"
+#include "translate/translate_stage.h"
+
+namespace nativo::translate {
+namespace {
+
+struct Maker {
+  std::string_view name;
+  std::unique_ptr<TranslationEngine> (*make)(const TranslateOptions&, const std::string& to);
+  void (*check)(const TranslateOptions&, const std::string& to);  ///< throws what make would
+};
+
+ApertiumSetup setup(const TranslateOptions& options, const std::string& to) {
+  return apertium_setup(options.from, to, static_cast<std::size_t>(options.workers));
+}
+
+constexpr std::array kMakers = {
+    Maker{"apertium",
+          [](const TranslateOptions& options, const std::string& to) {
+            return make_apertium_engine(setup(options, to));
+          },
+          [](const TranslateOptions& options, const std::string& to) {
+            (void)setup(options, to);
+          }},
+};
+
+const Maker& maker(std::string_view name) {
+  const auto found = std::find_if(kMakers.begin(), kMakers.end(),
+                                  [&](const Maker& each) { return each.name == name; });
+  if (found == kMakers.end()) {
+    throw Error(ExitCode::kConfig,
+                fmt::format("[translate] engine: \"{}\" is unknown", printable(name)),
+                fmt::format("use one of: {}", fmt::join(engine_names(), ", ")));
+  }
+  return *found;
+}
+
+}  // namespace
+
+std::vector<std::string_view> engine_names() {
+  std::vector<std::string_view> names;
+  for (const Maker& each : kMakers) names.push_back(each.name);
+  return names;
+}
+
+std::unique_ptr<TranslationEngine> make_engine(std::string_view name,
+                                               const TranslateOptions& options,
+                                               const std::string& to) {
+  return maker(name).make(options, to);
+}
+
+std::optional<Error> engine_unavailable(std::string_view name, const TranslateOptions& options,
+                                        const std::string& to) {
+  try {
+    maker(name).check(options, to);
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error;
+  }
+}
+
+}  // namespace nativo::translate
