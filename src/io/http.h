@@ -32,6 +32,8 @@ struct HttpTimeouts {
   double low_speed_bytes = 16;
 };
 
+struct HttpResponse;
+
 struct HttpRequest {
   std::string method = "GET";  ///< GET, HEAD, POST, PUT, DELETE, PATCH
   std::string url;             ///< http:// or https://
@@ -42,6 +44,10 @@ struct HttpRequest {
   /// (sent in chunks). Such a request follows no redirect.
   std::function<std::size_t(std::span<char>)> upload{};
   std::int64_t upload_size = -1;
+
+  /// Asked before the sink gets its first piece, with status and headers; false ends the request
+  /// (kStopped). What it throws comes out as what the sink throws does.
+  std::function<bool(const HttpResponse&)> on_head{};
 
   /// Gets the body of a 2xx answer piece by piece, decoded; false ends the request (kStopped). What
   /// it throws comes out of fetch() or poll(). Without it the body is collected in

@@ -218,6 +218,7 @@ bool Transfer::prepare(const HttpSettings& settings, OpenSockets& sockets) {
   easy_ = curl_easy_init();
   NATIVO_CHECK(easy_ != nullptr, "out of memory");
   header_bytes_ = 0;
+  head_shown_ = false;
   redirecting_ = false;
   error_[0] = '\0';
   response_.headers.clear();
@@ -322,7 +323,9 @@ bool Transfer::on_body(std::string_view bytes) {
   if (redirecting_) return true;
   if (request_.sink && response_.status >= 200 && response_.status < 300) {
     try {
-      if (request_.sink(bytes)) return true;
+      const bool wanted = head_shown_ || !request_.on_head || request_.on_head(response_);
+      head_shown_ = true;
+      if (wanted && request_.sink(bytes)) return true;
       fail(HttpFailure::kStopped, "ended on this side");
     } catch (...) {
       thrown_ = std::current_exception();

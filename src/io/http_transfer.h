@@ -86,6 +86,7 @@ class Transfer {
   bool keep_secrets_ = true;
   bool stale_ = false;  ///< an old connection had bytes that nobody asked for: take a new one
   std::size_t header_bytes_ = 0;
+  bool head_shown_ = false;   ///< to on_head
   bool redirecting_ = false;  ///< the answer that comes now only says where to go
   std::exception_ptr thrown_;
 };

@@ -248,6 +248,12 @@ std::string ZipArchive::read(const ZipEntry& entry, std::uint64_t limit) const {
   return bytes;
 }
 
+void ZipArchive::verify() const {
+  for (const ZipEntry& entry : state_->files) {
+    state_->read(entry, [](std::string_view) { stop_if_interrupted(); });
+  }
+}
+
 bool ZipArchive::unpack(const fs::path& folder, const Target& target, const OnBytes& on_bytes,
                         Disk& disk) const {
   const fs::path temporary = temporary_name(folder);

@@ -55,6 +55,9 @@ class ZipArchive {
   /// size is a lie.
   [[nodiscard]] std::string read(const ZipEntry& entry, std::uint64_t limit) const;
 
+  /// Reads every file to its end. Throws as read() does.
+  void verify() const;
+
   /// Where an entry goes below the folder (relative, as ZipEntry::name), or "" to leave it out.
   using Target = std::function<std::string(const ZipEntry&)>;
 
