@@ -14,8 +14,11 @@ import sys
 import ctranslate2
 
 
-def make(folder, layers=6, width=512, inner=2048, heads=8, vocabulary=50000):
-    """Shapes as in Argos packages of today: joint vocabulary, shared embeddings, stored positions, int8."""
+def make(folder, layers=6, width=512, inner=2048, heads=8, vocabulary=50000, tokens=None, end=None):
+    """Shapes as in Argos packages of today: joint vocabulary, shared embeddings, stored positions, int8.
+
+    With `end`, translations end after about so many tokens.
+    """
     import numpy as np
     from ctranslate2.specs import transformer_spec
     generator = np.random.default_rng(1)
@@ -52,7 +55,9 @@ def make(folder, layers=6, width=512, inner=2048, heads=8, vocabulary=50000):
             norm(layer.ffn.layer_norm)
             linear(layer.ffn.linear_0, inner, width)
             linear(layer.ffn.linear_1, width, inner)
-    tokens = ["<unk>", "<s>", "</s>"] + [f"w{i}" for i in range(vocabulary - 3)]
+    if end:  # from this place on nothing but the end token is likely
+        spec.decoder.position_encodings.encodings[end:] += 200 * shared[2] / np.linalg.norm(shared[2])
+    tokens = tokens or ["<unk>", "<s>", "</s>"] + [f"w{i}" for i in range(vocabulary - 3)]
     spec.register_source_vocabulary(tokens)
     spec.register_target_vocabulary(tokens)
     spec.validate()

@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   nativo::cli::add_run(app);
   nativo::cli::add_plan(app);
   nativo::cli::add_stages(app);
+  nativo::cli::add_fetch(app);
   nativo::cli::add_train(app);
   nativo::cli::add_explain_batch(app);
   nativo::cli::add_eval(app);

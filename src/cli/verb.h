@@ -17,6 +17,7 @@ void add_run(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_stages(CLI::App& app);
 void add_translate(CLI::App& app);
+void add_fetch(CLI::App& app);
 void add_train(CLI::App& app);
 void add_explain_batch(CLI::App& app);
 void add_eval(CLI::App& app);

@@ -238,6 +238,13 @@ Translator::Translator(const std::filesystem::path& folder, model::ComputeType c
 
 Translator::~Translator() = default;
 
+bool Translator::source_has(std::string_view token) const {
+  return directory_.source->find(token).has_value();
+}
+bool Translator::target_has(std::string_view token) const {
+  return directory_.target->find(token).has_value();
+}
+
 Translator::Job Translator::make_job(const TranslationRequest& request, std::size_t number,
                                      const BeamSearchOptions& options, bool shortlist) const {
   const model::SpecialTokens& special = directory_.special;

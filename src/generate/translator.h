@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "generate/beam_search.h"
@@ -35,6 +36,9 @@ class Translator {
   Translator& operator=(const Translator&) = delete;
 
   [[nodiscard]] const model::EncoderDecoder& network() const { return network_; }
+  /// True for a token of the vocabulary.
+  [[nodiscard]] bool source_has(std::string_view token) const;
+  [[nodiscard]] bool target_has(std::string_view token) const;
   [[nodiscard]] bool has_vocabulary_map() const { return directory_.map != nullptr; }
 
   /// One list a request, in order: at most num_hypotheses translations, best first. An empty source

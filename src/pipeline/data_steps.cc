@@ -7,6 +7,7 @@
 #include "config/json_writer.h"
 #include "pipeline/pipeline.h"
 #include "text/tokenizer.h"
+#include "translate/engine_factory.h"
 
 namespace nativo::pipeline {
 namespace {
@@ -76,13 +77,20 @@ Step translate_step(const Context& context, std::string input) {
   return record_step(
       context, "translate", translate::kTranslateVersion, std::move(input),
       [context](data::StageSpec& spec) {
-        spec.options["translate"] = config::to_json(context->options.translate);
-        spec.options["language"] = context->options.run.language;
-        const std::string& glossary = context->options.translate.glossary;
-        if (glossary.empty()) return;
-        for (Json file : context->digests.digests(glossary)) {
-          file["name"] = "glossary/" + file["name"].get<std::string>();
-          spec.inputs.push_back(std::move(file));
+        const translate::TranslateOptions& options = context->options.translate;
+        const std::string& language = context->options.run.language;
+        spec.options["translate"] = config::to_json(options);
+        spec.options["translate"]["argos"].erase("package");  // content counts, not where it lies
+        spec.options["language"] = language;
+        const auto add = [&](const fs::path& path, const std::string& as) {
+          for (Json file : context->digests.digests(path)) {
+            file["name"] = as + "/" + file["name"].get<std::string>();
+            spec.inputs.push_back(std::move(file));
+          }
+        };
+        if (!options.glossary.empty()) add(options.glossary, "glossary");
+        for (const fs::path& path : translate::engine_inputs(options.engine, options, language)) {
+          add(path, "engine");
         }
       },
       [context](const data::StageSpec& spec, data::RecordReader& reader) {

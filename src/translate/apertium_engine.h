@@ -46,7 +46,8 @@ struct ApertiumSetup {
 [[nodiscard]] std::vector<Argv> parse_mode(std::string_view mode_line);
 
 /// Starts the chains on the first call. A dead or hung chain is started again; a sentence that
-/// breaks it again and again comes back with ok = false. Throws Error(kIo) when chains keep breaking.
+/// breaks it again and again comes back with ok = false. Throws Error(kIo) when chains keep
+/// breaking.
 [[nodiscard]] std::unique_ptr<TranslationEngine> make_apertium_engine(ApertiumSetup setup);
 
 }  // namespace nativo::translate

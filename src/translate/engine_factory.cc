@@ -7,28 +7,42 @@
 
 #include "base/strings.h"
 #include "translate/apertium_engine.h"
+#include "translate/argos_engine.h"
 #include "translate/translate_stage.h"
 
 namespace nativo::translate {
 namespace {
 
+using Paths = std::vector<std::filesystem::path>;
+
 struct Maker {
   std::string_view name;
   std::unique_ptr<TranslationEngine> (*make)(const TranslateOptions&, const std::string& to);
-  void (*check)(const TranslateOptions&, const std::string& to);  ///< throws what make would
+  void (*check)(const TranslateOptions&, const std::string& to);  ///< see engine_unavailable()
+  Paths (*inputs)(const TranslateOptions&, const std::string& to);
 };
 
-ApertiumSetup setup(const TranslateOptions& options, const std::string& to) {
+ApertiumSetup apertium(const TranslateOptions& options, const std::string& to) {
   return apertium_setup(options.from, to, static_cast<std::size_t>(options.workers));
 }
 
 constexpr std::array kMakers = {
-    Maker{"apertium",
+    Maker{
+        "apertium",
+        [](const TranslateOptions& options, const std::string& to) {
+          return make_apertium_engine(apertium(options, to));
+        },
+        [](const TranslateOptions& options, const std::string& to) { (void)apertium(options, to); },
+        [](const TranslateOptions&, const std::string&) { return Paths(); }},
+    Maker{"argos",
           [](const TranslateOptions& options, const std::string& to) {
-            return make_apertium_engine(setup(options, to));
+            return make_argos_engine(options.argos, options.from, to);
           },
           [](const TranslateOptions& options, const std::string& to) {
-            (void)setup(options, to);
+            (void)argos_route(options.argos, options.from, to);
+          },
+          [](const TranslateOptions& options, const std::string& to) {
+            return argos_route(options.argos, options.from, to);
           }},
 };
 
@@ -55,6 +69,12 @@ std::unique_ptr<TranslationEngine> make_engine(std::string_view name,
                                                const TranslateOptions& options,
                                                const std::string& to) {
   return maker(name).make(options, to);
+}
+
+std::vector<std::filesystem::path> engine_inputs(std::string_view name,
+                                                 const TranslateOptions& options,
+                                                 const std::string& to) {
+  return maker(name).inputs(options, to);
 }
 
 std::optional<Error> engine_unavailable(std::string_view name, const TranslateOptions& options,

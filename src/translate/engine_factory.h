@@ -2,6 +2,7 @@
 // an engine. Not here: what is asked of it (translate_stage.h).
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,12 @@ struct TranslateOptions;  // translate/translate_stage.h
 [[nodiscard]] std::unique_ptr<TranslationEngine> make_engine(std::string_view name,
                                                              const TranslateOptions& options,
                                                              const std::string& to);
+
+/// Files and folders whose content decides what the engine answers, and that the pipeline file
+/// names.
+[[nodiscard]] std::vector<std::filesystem::path> engine_inputs(std::string_view name,
+                                                               const TranslateOptions& options,
+                                                               const std::string& to);
 
 /// Why make_engine would throw, found without loading models; or nothing.
 [[nodiscard]] std::optional<Error> engine_unavailable(std::string_view name,

@@ -81,6 +81,7 @@ void TranslateOptions::visit(config::Visitor& v) {
       {.name = "dates", .help = "\"us\": 03/25/2024 becomes 25/03/2024", .choices = {"keep", "us"}},
       dates);
   v.path({.name = "glossary", .help = "file of terms: source TAB target [TAB flags]"}, glossary);
+  v.table({.name = "argos", .help = "Argos Translate's packages, when the engine is argos"}, argos);
 }
 
 struct RecordTranslator::State {

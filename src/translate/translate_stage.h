@@ -7,6 +7,7 @@
 #include "config/visitor.h"
 #include "data/record.h"
 #include "data/stage.h"
+#include "translate/argos_engine.h"
 #include "translate/engine.h"
 
 namespace nativo::translate {
@@ -18,6 +19,7 @@ struct TranslateOptions {
   std::int64_t block_rows = 200;
   double max_unknown = 0.5;
   std::int64_t workers = 2;
+  ArgosOptions argos;
   std::string formality = "any";
   bool localize_numbers = false;
   std::string dates = "keep";

@@ -12,7 +12,9 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 
 TEST(EngineFactory, SaysWhyAnEngineCannotBeMade) {
-  const auto route = engine_unavailable("apertium", TranslateOptions{.from = "de"}, "it");
+  TranslateOptions german;
+  german.from = "de";
+  const auto route = engine_unavailable("apertium", german, "it");
   ASSERT_TRUE(route.has_value());
   EXPECT_EQ(route->code(), ExitCode::kConfig);
   const auto unknown = engine_unavailable("babelfish", {}, "it");
