@@ -28,6 +28,7 @@ constexpr const char* kFooter =
     "configuration.";
 
 int fail(ExitCode code, const std::string& message, const std::string& hint) {
+  if (message.empty()) return static_cast<int>(code);  // another rank says it
   nativo::log::error("{}", nativo::printable(message));
   if (!hint.empty()) nativo::log::line("  hint: ", nativo::printable(hint));
   return static_cast<int>(code);

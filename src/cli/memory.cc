@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 struct Arguments {
   std::string what;
   std::vector<std::string> sets;
+  std::int64_t ranks = 1;
   bool json = false;
 };
 
@@ -36,6 +37,7 @@ struct Subject {
   std::int64_t said = 0;  ///< parameters as people say: 7b; else those of the config
   model::DecoderConfig config;
   pipeline::PipelineOptions options;
+  train::RankCount ranks;
 };
 
 Subject subject_of(const Arguments& arguments) {
@@ -60,6 +62,7 @@ Subject subject_of(const Arguments& arguments) {
       subject.config = model::read_config(find_model(path));
     }
   }
+  subject.ranks = {.ranks = arguments.ranks, .zero = subject.options.dist.zero};
   if (subject.said == 0) subject.said = subject.config.parameter_count();
   return subject;
 }
@@ -84,7 +87,8 @@ std::vector<Method> methods_of(const Subject& subject) {
         options.recompute = recompute;
         methods.push_back(
             {method, state, recompute,
-             train::training_memory(subject.config, options, subject.options.lora).peak()});
+             train::training_memory(subject.config, options, subject.options.lora, subject.ranks)
+                 .peak()});
       }
     }
   }
@@ -108,9 +112,13 @@ Json to_json(const Subject& subject, const train::TrainingMemory& memory, std::s
                        {"recompute", method.recompute},
                        {"bytes", method.peak}});
   }
+  Json ranks = Json::array();
+  for (std::int64_t rank = 0; rank < subject.ranks.ranks; ++rank) {
+    ranks.push_back({{"rank", rank}, {"phases", phases}, {"peak", memory.peak()}});
+  }
   return {{"model", subject.name},
           {"parameters", subject.config.parameter_count()},
-          {"ranks", Json::array({{{"rank", 0}, {"phases", phases}, {"peak", memory.peak()}}})},
+          {"ranks", ranks},
           {"classic_rule",
            {{"parameters", subject.said}, {"bytes", train::classic_rule(subject.said)}}},
           {"methods", methods},
@@ -175,8 +183,8 @@ void print_methods(const Subject& subject, std::size_t available) {
 void show(const Arguments& arguments) {
   const Subject subject = subject_of(arguments);
   const std::size_t available = tensor::available_memory();
-  const train::TrainingMemory memory =
-      train::training_memory(subject.config, subject.options.train, subject.options.lora);
+  const train::TrainingMemory memory = train::training_memory(subject.config, subject.options.train,
+                                                              subject.options.lora, subject.ranks);
   if (arguments.json) {
     fmt::print("{}\n", dump_json_pretty(to_json(subject, memory, available)));
     return;
@@ -201,6 +209,10 @@ void add_memory(CLI::App& app) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)
       ->take_all();
+  verb->add_option("--ranks", arguments->ranks,
+                   "processes that train together (mpirun, srun); dist.zero says what they share")
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N");
   verb->add_flag("--json", arguments->json, "for programs: bytes, whole numbers");
   verb->callback([arguments] { show(*arguments); });
 }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/verb.h"
+#include "dist/world.h"
 #include "pipeline/pipeline.h"
 
 namespace nativo::cli {
@@ -16,7 +17,9 @@ void add_run(CLI::App& app) {
   arguments->add_to(*verb, /*required=*/true);
   verb->callback([arguments] {
     pipeline::Pipeline pipeline(arguments->read());
-    pipeline.run();
+    const auto ranks = dist::connect();
+    pipeline.run("", ranks.get());
+    if (!ranks->is_root()) return;
     fmt::print("\nReport:      {}\nTalk to it:  {} chat {}\n",
                (pipeline.folder() / "report.html").native(), program_invocation_name,
                pipeline.folder().native());

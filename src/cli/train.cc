@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/verb.h"
+#include "dist/world.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/token_training.h"
 
@@ -22,6 +23,8 @@ struct Arguments {
 };
 
 void train_model(const Arguments& arguments) {
+  const std::unique_ptr<dist::Communicator> connected = dist::connect();
+  dist::Communicator& ranks = *connected;
   if (arguments.tokens.empty()) {
     if (arguments.config.file.empty()) {
       throw Error(ExitCode::kUsage, "train: give -c FILE, or --model, --tokens and --output");
@@ -30,7 +33,7 @@ void train_model(const Arguments& arguments) {
       throw Error(ExitCode::kUsage, "train: --model and --output are for --tokens",
                   "with -c FILE, the file says model.base and run.dir");
     }
-    pipeline::Pipeline(arguments.config.read()).run("train");
+    pipeline::Pipeline(arguments.config.read()).run("train", &ranks);
     return;
   }
   if (arguments.model.empty() || arguments.output.empty()) {
@@ -47,7 +50,8 @@ void train_model(const Arguments& arguments) {
       .heldout = {arguments.heldout.begin(), arguments.heldout.end()},
       .base_heldout = {arguments.base_heldout.begin(), arguments.base_heldout.end()},
       .output = arguments.output};
-  fmt::print("{}\n", pipeline::train_on_tokens(options, request).native());
+  const auto folder = pipeline::train_on_tokens(options, request, &ranks);
+  if (ranks.is_root()) fmt::print("{}\n", folder.native());
 }
 
 }  // namespace

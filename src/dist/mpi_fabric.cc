@@ -17,6 +17,7 @@ namespace nativo::dist {
 namespace {
 
 constexpr std::size_t kPage = 4096;
+constexpr std::size_t kAlign = 64;
 constexpr int kTag = 0x6e61;
 
 void check(int result, const char* what) {
@@ -88,7 +89,7 @@ class MpiFabric final : public Fabric {
   [[nodiscard]] const std::vector<int>& nodes() const override { return nodes_; }
 
   std::vector<std::byte*> share(std::size_t bytes, std::string_view what) override {
-    const std::size_t size = (bytes + kPage - 1) / kPage * kPage;
+    const std::size_t size = (bytes + kAlign + kPage - 1) / kPage * kPage;
     require_space(size, what);
     const std::lock_guard lock(mpi_->calls);
     std::byte* base = nullptr;
@@ -104,7 +105,7 @@ class MpiFabric final : public Fabric {
       int unit = 0;
       std::byte* view = nullptr;
       check(mpi_->win_shared_query(window, r, &its_size, &unit, &view), "MPI_Win_shared_query");
-      views.push_back(view);
+      views.push_back(aligned(view));
     }
     check(mpi_->barrier(node_), "MPI_Barrier");  // all are zero
     return views;
@@ -140,6 +141,13 @@ class MpiFabric final : public Fabric {
   void give_up() override { given_up_ = true; }
 
  private:
+  /// MPI puts a header before a window. It is mapped at whole pages, so that all ranks of the node
+  /// leave out as many bytes.
+  static std::byte* aligned(std::byte* view) {
+    const std::size_t over = reinterpret_cast<std::uintptr_t>(view) % kAlign;
+    return view + (over == 0 ? 0 : kAlign - over);
+  }
+
   /// A shared window is a file in /dev/shm: one that is too small kills whoever writes into it.
   void require_space(std::size_t bytes, std::string_view what) const {
     struct statvfs status {};

@@ -65,7 +65,10 @@ NodeCommunicator::NodeCommunicator(std::unique_ptr<Fabric> fabric, const NodeSet
   for (Views& stage : stages_) stage = fabric_->share(settings_.stage_bytes, "the ranks' exchange");
 }
 
-NodeCommunicator::~NodeCommunicator() { stop_queue(); }
+NodeCommunicator::~NodeCommunicator() {
+  is_ending_ = true;
+  stop_queue();
+}
 
 int NodeCommunicator::server(int rank, int node) const {
   const std::vector<int>& members = members_[static_cast<std::size_t>(node)];
@@ -119,7 +122,8 @@ void NodeCommunicator::wait(const Ready& is_ready, const Missing& missing) {
     }
     const timespec nap{0, 50'000};
     nanosleep(&nap, nullptr);
-    if (deadline_ > 0.0 && monotonic_seconds() > deadline_ && !is_ready()) fail(missing());
+    const bool is_late = deadline_ > 0.0 && monotonic_seconds() > deadline_;
+    if ((is_late || is_ending_) && !is_ready()) fail(missing());
   }
 }
 

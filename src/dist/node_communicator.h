@@ -104,6 +104,7 @@ class NodeCommunicator final : public Communicator {
   const char* name_ = "";
   double deadline_ = 0.0;
   bool broken_ = false;
+  std::atomic<bool> is_ending_ = false;  ///< nothing is worth waiting for
 };
 
 }  // namespace nativo::dist

@@ -22,8 +22,12 @@ constexpr std::size_t kReadBytes = std::size_t{1} << 20;
 
 class PosixFile final : public WritableFile {
  public:
-  PosixFile(const fs::path& path, int flags, std::string_view action)
-      : path_(path), file_(path, flags, action) {}
+  PosixFile(const fs::path& path, int flags, std::string_view action, std::uint64_t offset = 0)
+      : path_(path), file_(path, flags, action) {
+    if (offset > 0 && ::lseek(file_.get(), static_cast<off_t>(offset), SEEK_SET) < 0) {
+      throw errno_error(errno, "write", path_.native());
+    }
+  }
 
   void write(std::string_view bytes) override {
     while (!bytes.empty()) {
@@ -53,6 +57,9 @@ class PosixDisk final : public Disk {
   }
   std::unique_ptr<WritableFile> append(const fs::path& path) override {
     return std::make_unique<PosixFile>(path, O_WRONLY | O_CREAT | O_APPEND, "open for writing");
+  }
+  std::unique_ptr<WritableFile> write_at(const fs::path& path, std::uint64_t offset) override {
+    return std::make_unique<PosixFile>(path, O_WRONLY, "open for writing", offset);
   }
   void rename(const fs::path& from, const fs::path& to) override {
     if (::rename(from.c_str(), to.c_str()) != 0) {

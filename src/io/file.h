@@ -30,7 +30,9 @@ class Disk {
   virtual ~Disk() = default;
   virtual std::unique_ptr<WritableFile> create(const fs::path& path) = 0;  ///< truncates
   virtual std::unique_ptr<WritableFile> append(const fs::path& path) = 0;  ///< creates if absent
-  virtual void rename(const fs::path& from, const fs::path& to) = 0;       ///< replaces a file
+  /// Of a file that is there, from byte `offset` on; what lies elsewhere stays.
+  virtual std::unique_ptr<WritableFile> write_at(const fs::path& path, std::uint64_t offset) = 0;
+  virtual void rename(const fs::path& from, const fs::path& to) = 0;  ///< replaces a file
   virtual void sync_folder(const fs::path& folder) = 0;
   virtual void remove_all(const fs::path& path) = 0;  ///< no error when absent
   virtual void make_folders(const fs::path& path) = 0;

@@ -23,6 +23,7 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config,
                                        const Quantization& quantization, float* memory) {
   std::vector<Parameter> list;
   float* next = memory;
+  std::int64_t at = -1;
   const auto add = [&](std::string name, std::vector<std::int64_t> shape) {
     std::int64_t elements = 1;
     for (const std::int64_t size : shape) elements *= size;
@@ -33,7 +34,8 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config,
                     std::move(shape),
                     {next, static_cast<std::size_t>(elements)},
                     {},
-                    decays});
+                    decays,
+                    at});
     next += elements;
   };
   const std::int64_t width = config.hidden_size;
@@ -43,6 +45,7 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config,
   add("model.embed_tokens.weight", {config.vocab_size, width});
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     const std::string prefix = fmt::format("model.layers.{}.", layer);
+    at = layer;
     add(prefix + "input_layernorm.weight", {width});
     add(prefix + "self_attn.q_proj.weight", {q_width, width});
     add(prefix + "self_attn.k_proj.weight", {kv_width, width});
@@ -68,6 +71,7 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config,
     add(prefix + "mlp.down_proj.weight", {width, mlp_width});
     if (config.mlp_bias) add(prefix + "mlp.down_proj.bias", {width});
   }
+  at = config.layers;
   add("model.norm.weight", {width});
   if (!config.tie_embeddings) add("lm_head.weight", {config.vocab_size, width});
   return list;
@@ -165,9 +169,10 @@ void Decoder::initialize(std::uint64_t seed) {
   });
 }
 
-void Decoder::enable_gradients(GradientMemory memory) {
+void Decoder::enable_gradients(GradientMemory memory, std::span<std::byte> place) {
   if (!state_->gradients.layers.empty()) return;
   if (state_->lora) {
+    if (!place.empty()) state_->lora->gradients.adopt(place);
     enable_lora_gradients(*state_);
     return;
   }
@@ -179,6 +184,7 @@ void Decoder::enable_gradients(GradientMemory memory) {
     bind_gradients(*state_, {});
     return;
   }
+  if (!place.empty()) state_->own_gradients.adopt(place);
   float* values = reserve_parameters(state_->own_gradients, config, {}, "gradients");
   bind_gradients(*state_, model_tensors(config, {}, values));
 }

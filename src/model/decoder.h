@@ -4,6 +4,7 @@
 // Rule: the sum of losses is returned, never a mean; whoever knows the global batch normalises.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,6 +28,7 @@ struct Parameter {
   std::span<float> value;
   std::span<float> gradient;  ///< empty until enable_gradients(); see GradientMemory
   bool decays = true;         ///< weight decay applies (false for norm weights and biases)
+  std::int64_t layer = 0;     ///< -1 of the embedding, L of the final norm and the head
 };
 
 /// How the linear layers of the blocks are held. Quantised ones are frozen: their `value` is empty,
@@ -76,6 +78,10 @@ struct StepOptions {
   /// Empty, or [B,T]: filled with log p(target); 0 where nothing is trained.
   std::span<float> log_prob = {};
   Recompute recompute = Recompute::kNorms;  ///< memory against time; the bits are the same
+  /// May be empty. Called with L, L-1, ..., 0, -1, those that are trained (see Parameter::layer),
+  /// as soon as this batch changes nothing more of the layer's gradients. A tied head's gradient is
+  /// the embedding's. Not called for a batch without targets.
+  std::function<void(std::int64_t layer)> layer_done = {};
 };
 
 /// Where the gradients of all parameters lie. Those of adapters are always apart.
@@ -152,8 +158,12 @@ class Decoder {
   [[nodiscard]] std::span<Parameter> trainable();
   [[nodiscard]] std::span<const Parameter> trainable() const;
 
-  /// Prepares gradients of trainable() (zeroed) once; the first call decides where.
-  void enable_gradients(GradientMemory memory = GradientMemory::kApart);
+  /// Prepares gradients of trainable() (zeroed) once; the first call decides where. They lie one
+  /// behind the other, in the order of trainable(); when they lie apart and `place` is not empty,
+  /// at its beginning: it starts at a multiple of 64 bytes, outlives the decoder's use of them and
+  /// has 4 bytes a trained number, rounded up to a multiple of 64.
+  void enable_gradients(GradientMemory memory = GradientMemory::kApart,
+                        std::span<std::byte> place = {});
   void zero_gradients();
 
   /// The loss alone; keeps no activations.

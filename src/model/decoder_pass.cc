@@ -155,6 +155,10 @@ LossSum DecoderPass::run_backward() {
   });
 
   const bool frozen = core_.lora.has_value();  // all but the adapters
+  const auto done = [&](std::int64_t layer) {
+    if (options_->layer_done) options_->layer_done(layer);
+  };
+  if (!frozen) done(layers);
   const std::int64_t lowest = first_trained_layer(lora_of(core_));
   for (std::int64_t layer = layers; layer-- > lowest;) {
     const auto index = static_cast<std::size_t>(layer);
@@ -165,10 +169,12 @@ LossSum DecoderPass::run_backward() {
     start_gradients(layer);
     block_backward(context_, weights, core_.gradients.layers[index], memory,
                    {options_->recompute, !frozen || layer > lowest}, work_.dx);
+    done(layer);
   }
   if (!frozen) {
     if (!core_.config.tie_embeddings) start_gradients(-1);
     ops::embedding_backward(work_.dx, batch_.tokens, core_.gradients.embedding);
+    done(-1);
   }
   if (!options_->log_prob.empty()) spread_log_prob(log_prob, prepared_, options_->log_prob);
   LossSum sum = sum_losses(log_prob);

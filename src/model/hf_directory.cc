@@ -151,17 +151,23 @@ Decoder allocate(const DecoderConfig& config, const Quantization& quantization,
 Digests verify_digests(const fs::path& folder) {
   const fs::path path = folder / kDigestsFile;
   const Json json = read_json(path);
-  if (!json.is_object() || json.value("version", Json()) != 1 || !json.contains("files") ||
-      !json["files"].is_object()) {
-    bad(path, "not a list of digests of version 1");
+  const Json version = json.is_object() ? json.value("version", Json()) : Json();
+  if ((version != 1 && version != 2) || !json.contains("files") || !json["files"].is_object()) {
+    bad(path, "not a list of digests of version 1 or 2");
   }
   Digests digests;
   for (const auto& [name, digest] : json["files"].items()) {
-    if (!is_plain_name(name) || !digest.is_string()) {
+    const bool is_ranges = version == 2 && digest.is_object() && digest.contains("ranges");
+    if (!is_plain_name(name) || !(digest.is_string() || is_ranges)) {
       bad(path, fmt::format("\"{}\" is not a file of this folder", printable(name)));
     }
     if (!fs::exists(folder / name)) {
       bad(folder / name, "missing, although nativo.digests.json lists it", "copy the folder anew");
+    }
+    if (is_ranges) {
+      io::check_ranges(folder / name, io::ranges_from_json(digest["ranges"], shown(path)));
+      digests[name] = sha256_hex(dump_json(digest["ranges"]));
+      continue;
     }
     const std::string actual = io::file_sha256(folder / name);
     if (actual != digest.get_ref<const std::string&>()) {
@@ -263,6 +269,25 @@ Digests write_decoder_files(const fs::path& folder, const Decoder& decoder,
   return write_decoder_files(folder, decoder.config(), tensors, options, disk);
 }
 
+namespace {
+
+/// config.json and the extra files; their digests come to the others.
+void write_companions(const fs::path& folder, const DecoderConfig& config,
+                      const SaveOptions& options, Digests& digests, io::Disk& disk) {
+  const auto write_text = [&](const std::string& name, std::string_view text) {
+    io::write_file_atomically(folder / name, text, disk);
+    digests[name] = sha256_hex(text);
+  };
+  write_text(kConfig, dump_json_pretty(config_to_json(config, torch_name(options.type))));
+  for (const auto& [name, content] : options.extra_files) {
+    NATIVO_CHECK(is_plain_name(name) && !digests.contains(name) && name != kDigestsFile,
+                 "extra files have names of their own");
+    write_text(name, content);
+  }
+}
+
+}  // namespace
+
 Digests write_decoder_files(const fs::path& folder, const DecoderConfig& config,
                             std::span<const TensorToWrite> tensors, const SaveOptions& options,
                             io::Disk& disk) {
@@ -300,15 +325,24 @@ Digests write_decoder_files(const fs::path& folder, const DecoderConfig& config,
     write_text(kIndex, dump_json_pretty({{"metadata", {{"total_size", total_bytes}}},
                                          {"weight_map", weight_map}}));
   }
-  write_text(kConfig, dump_json_pretty(config_to_json(config, torch_name(options.type))));
-  for (const auto& [name, content] : options.extra_files) {
-    NATIVO_CHECK(is_plain_name(name) && !digests.contains(name) && name != kDigestsFile,
-                 "extra files have names of their own");
-    write_text(name, content);
-  }
+  write_companions(folder, config, options, digests, disk);
   Json files = Json::object();
   for (const auto& [name, digest] : digests) files[name] = digest;
   write_text(kDigestsFile, dump_json_pretty({{"version", 1}, {"files", files}}));
+  return digests;
+}
+
+Digests write_decoder_companions(const fs::path& folder, const DecoderConfig& config,
+                                 const SaveOptions& options,
+                                 const std::vector<io::RangeDigest>& weights, io::Disk& disk) {
+  Digests digests;
+  write_companions(folder, config, options, digests, disk);
+  Json files = Json::object();
+  for (const auto& [name, digest] : digests) files[name] = digest;
+  files[kSingle] = {{"ranges", io::to_json(weights)}};
+  const std::string text = dump_json_pretty({{"version", 2}, {"files", files}});
+  io::write_file_atomically(folder / kDigestsFile, text, disk);
+  digests[kDigestsFile] = sha256_hex(text);
   return digests;
 }
 

@@ -9,8 +9,10 @@
 #include <map>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "io/file.h"
+#include "io/range_digest.h"
 #include "model/decoder.h"
 #include "model/safetensors.h"
 #include "model/storage_type.h"
@@ -56,15 +58,23 @@ Digests write_decoder_files(const std::filesystem::path& folder, const DecoderCo
                             std::span<const TensorToWrite> tensors, const SaveOptions& options,
                             io::Disk& disk = io::posix_disk());
 
+/// What write_decoder_files() writes beside the weights, where these are one file,
+/// model.safetensors, that several processes have written with the digests `weights`. Returns the
+/// digests of the others but nativo.digests.json.
+Digests write_decoder_companions(const std::filesystem::path& folder, const DecoderConfig& config,
+                                 const SaveOptions& options,
+                                 const std::vector<io::RangeDigest>& weights,
+                                 io::Disk& disk = io::posix_disk());
+
 /// Writes the folder as a whole: it appears complete under its name or not at all. An older folder
 /// there is replaced if it holds a nativo.digests.json or is empty; anything else is refused with
 /// Error(kData). Throws Error(kIo | kTryAgain) when writing fails.
 void save_decoder(const std::filesystem::path& folder, const Decoder& decoder,
                   const SaveOptions& options, io::Disk& disk = io::posix_disk());
 
-/// Compares every file that `folder`/nativo.digests.json lists with its digest; returns them.
-/// Throws Error(kData) naming the first file that differs, is missing, or has a name with a folder
-/// in it.
+/// Compares every file that `folder`/nativo.digests.json lists with its digest, or with those of
+/// its ranges; returns them, of ranges the SHA-256 of their list. Throws Error(kData) naming the
+/// first file that differs, is missing, or has a name with a folder in it.
 Digests verify_digests(const std::filesystem::path& folder);
 
 }  // namespace nativo::model

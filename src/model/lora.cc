@@ -180,7 +180,8 @@ void attach_lora(DecoderCore& core, const LoraConfig& lora, std::uint64_t seed) 
                             {rows, columns},
                             view.span(),
                             {},
-                            true});
+                            true,
+                            module.layer});
       next += view.elements();
       return view;
     };

@@ -128,15 +128,20 @@ Digests write_adapter_files(const fs::path& folder, const Decoder& decoder, cons
 Digests write_adapter_files(const fs::path& folder, const LoraConfig& lora,
                             const DecoderConfig& config, std::span<const TensorToWrite> tensors,
                             const std::string& base, io::Disk& disk) {
-  Digests digests;
-  digests[kAdapterWeights] = write_safetensors(folder / kAdapterWeights, tensors, StorageType::kF32,
-                                               {{"format", "pt"}}, disk);
+  const std::string weights = write_safetensors(folder / kAdapterWeights, tensors,
+                                                StorageType::kF32, {{"format", "pt"}}, disk);
+  Digests digests = write_adapter_config(folder, lora, config, base, disk);
+  digests[kAdapterWeights] = weights;
+  return digests;
+}
+
+Digests write_adapter_config(const fs::path& folder, const LoraConfig& lora,
+                             const DecoderConfig& config, const std::string& base, io::Disk& disk) {
   Json json = lora_config_to_json(lora, config);
   if (!base.empty()) json["base_model_name_or_path"] = base;
   const std::string text = dump_json_pretty(json);
   io::write_file_atomically(folder / kAdapterConfig, text, disk);
-  digests[kAdapterConfig] = sha256_hex(text);
-  return digests;
+  return {{kAdapterConfig, sha256_hex(text)}};
 }
 
 void save_adapter(const fs::path& folder, const Decoder& decoder, const std::string& base,

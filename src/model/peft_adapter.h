@@ -34,6 +34,11 @@ Digests write_adapter_files(const std::filesystem::path& folder, const LoraConfi
                             const DecoderConfig& config, std::span<const TensorToWrite> tensors,
                             const std::string& base, io::Disk& disk = io::posix_disk());
 
+/// adapter_config.json alone; returns its digest.
+Digests write_adapter_config(const std::filesystem::path& folder, const LoraConfig& lora,
+                             const DecoderConfig& config, const std::string& base,
+                             io::Disk& disk = io::posix_disk());
+
 /// Writes the folder as a whole, nativo.digests.json included; an older adapter of ours there is
 /// replaced, anything else is refused with Error(kData). Throws Error(kIo | kTryAgain).
 void save_adapter(const std::filesystem::path& folder, const Decoder& decoder,

@@ -169,13 +169,12 @@ bool is_whole(const TensorToWrite& tensor) {
 
 }  // namespace
 
-std::string write_safetensors(const std::filesystem::path& path,
-                              std::span<const TensorToWrite> tensors, StorageType type,
-                              const std::vector<std::pair<std::string, std::string>>& metadata,
-                              io::Disk& disk) {
-  std::vector<const TensorToWrite*> sorted;
-  for (const TensorToWrite& tensor : tensors) sorted.push_back(&tensor);
-  std::sort(sorted.begin(), sorted.end(), [&](const TensorToWrite* a, const TensorToWrite* b) {
+SafetensorsLayout safetensors_layout(
+    std::span<const TensorToWrite> tensors, StorageType type,
+    const std::vector<std::pair<std::string, std::string>>& metadata) {
+  SafetensorsLayout layout;
+  for (const TensorToWrite& tensor : tensors) layout.order.push_back(&tensor);
+  std::ranges::sort(layout.order, [&](const TensorToWrite* a, const TensorToWrite* b) {
     const int a_rank = rank_of(type_of(*a, type));
     const int b_rank = rank_of(type_of(*b, type));
     return a_rank != b_rank ? a_rank < b_rank : a->name < b->name;
@@ -186,8 +185,7 @@ std::string write_safetensors(const std::filesystem::path& path,
     for (const auto& [key, value] : metadata) json["__metadata__"][key] = value;
   }
   std::uint64_t offset = 0;
-  for (const TensorToWrite* tensor : sorted) {
-    NATIVO_CHECK(is_whole(*tensor), "a tensor has as many values as its shape says");
+  for (const TensorToWrite* tensor : layout.order) {
     NATIVO_CHECK(!json.contains(tensor->name), "tensor names are unique");
     const StorageType stored_as = type_of(*tensor, type);
     const std::uint64_t end =
@@ -195,27 +193,38 @@ std::string write_safetensors(const std::filesystem::path& path,
     json[tensor->name] = {{"dtype", safetensors_name(stored_as)},
                           {"shape", tensor->shape},
                           {"data_offsets", {offset, end}}};
+    layout.offsets[tensor->name] = offset;
     offset = end;
   }
-  std::string head = dump_json(json);
-  head.resize((head.size() + 7) / 8 * 8, ' ');
-  std::string start(8, '\0');
+  std::string text = dump_json(json);
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  layout.head.assign(8, '\0');
   for (std::size_t i = 0; i < 8; ++i) {
-    start[i] = static_cast<char>((std::uint64_t{head.size()} >> (8 * i)) & 0xFF);
+    layout.head[i] = static_cast<char>((std::uint64_t{text.size()} >> (8 * i)) & 0xFF);
   }
-  start += head;
+  layout.head += text;
+  for (auto& [name, begin] : layout.offsets) begin += layout.head.size();
+  layout.bytes = layout.head.size() + offset;
+  return layout;
+}
 
+std::string write_safetensors(const std::filesystem::path& path,
+                              std::span<const TensorToWrite> tensors, StorageType type,
+                              const std::vector<std::pair<std::string, std::string>>& metadata,
+                              io::Disk& disk) {
+  const SafetensorsLayout layout = safetensors_layout(tensors, type, metadata);
   io::AtomicFile file(path, disk);
   Sha256 digest;
   const auto write = [&](std::string_view bytes) {
     digest.update(bytes);
     file.write(bytes);
   };
-  write(start);
+  write(layout.head);
   constexpr std::size_t kChunk = std::size_t{1} << 20;  // values
   std::vector<char> buffer;
   std::vector<float> made;
-  for (const TensorToWrite* tensor : sorted) {
+  for (const TensorToWrite* tensor : layout.order) {
+    NATIVO_CHECK(is_whole(*tensor), "a tensor has as many values as its shape says");
     if (tensor->stored) {
       const auto bytes = tensor->stored->bytes;
       for (std::size_t at = 0; at < bytes.size(); at += kChunk) {

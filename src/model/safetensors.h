@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -65,6 +66,19 @@ struct TensorToWrite {
   std::function<void(std::span<float>)> make = {};
   std::optional<StoredValues> stored = {};
 };
+
+/// Where write_safetensors() puts everything.
+struct SafetensorsLayout {
+  std::string head;                              ///< the file's beginning
+  std::map<std::string, std::uint64_t> offsets;  ///< of each tensor's first byte, in the file
+  std::uint64_t bytes = 0;                       ///< of the whole file
+  std::vector<const TensorToWrite*> order;       ///< the tensors as they lie in it
+};
+
+/// Needs the tensors' names, shapes and types alone.
+[[nodiscard]] SafetensorsLayout safetensors_layout(
+    std::span<const TensorToWrite> tensors, StorageType type,
+    const std::vector<std::pair<std::string, std::string>>& metadata = {{"format", "pt"}});
 
 /// Writes `tensors` (those not `stored` as `type`) and `metadata` to `path`, atomically; returns
 /// the SHA-256 of the file. They lie in it by type, the widest first, then by name. Equal input

@@ -32,6 +32,8 @@ void adamw(const AdamW& options, std::span<float> value, std::span<const float> 
 struct RoundingNoise {
   std::uint64_t seed = 0;
   std::uint32_t tensor = 0;  ///< differs between tensors of a model
+  /// Element i of the spans is element first + i of the tensor; a multiple of kMomentBlock.
+  std::int64_t first = 0;
 };
 
 /// As above with the moments in bf16. The value is updated from the moments in f32; they are then

@@ -85,7 +85,7 @@ void adamw_bf16_piece(const AdamW& options, const RoundingNoise& noise, std::int
              [&](std::int64_t at, float* values, const float* gradients, std::uint16_t* first,
                  std::uint16_t* second) HWY_ATTR {
                std::uint32_t words[kNoiseGroup];
-               noise_group(noise, options.step, begin + at, words);
+               noise_group(noise, options.step, noise.first + begin + at, words);
                for (std::int64_t i = 0; i < kNoiseGroup; i += lanes) {
                  auto new_first = load_bf16(first + i);
                  auto new_second = load_bf16(second + i);

@@ -145,7 +145,7 @@ void adamw_int8_piece(const AdamW& options, const RoundingNoise& noise, std::int
                     moments.m_scale.data() + at / kMomentBlock,
                     moments.v_scale.data() + at / kMomentBlock};
     if (left == kMomentBlock) {
-      int8_block(by, noise, options.step, at, block);
+      int8_block(by, noise, options.step, noise.first + at, block);
       continue;
     }
     float values[kMomentBlock] = {};
@@ -156,7 +156,7 @@ void adamw_int8_piece(const AdamW& options, const RoundingNoise& noise, std::int
     std::copy_n(block.gradient, left, gradients);
     std::copy_n(block.m, left, first);
     std::copy_n(block.v, left, second);
-    int8_block(by, noise, options.step, at,
+    int8_block(by, noise, options.step, noise.first + at,
                {values, gradients, first, second, block.m_scale, block.v_scale});
     std::copy_n(values, left, block.value);
     std::copy_n(first, left, block.m);

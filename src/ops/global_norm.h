@@ -2,11 +2,24 @@
 // Rule: f64, in fixed pieces summed in order, so that it does not depend on the number of threads.
 #pragma once
 
+#include <cstddef>
 #include <span>
 
 namespace nativo::ops {
 
-/// The sum of x^2 in f64. The global norm is sqrt of the sum over all tensors, in their order.
+/// Elements whose squares are summed apart from the others'.
+inline constexpr std::size_t kNormPiece = 16384;
+
+/// Pieces of a tensor of `elements`; the last may be shorter.
+[[nodiscard]] constexpr std::size_t norm_pieces(std::size_t elements) {
+  return (elements + kNormPiece - 1) / kNormPiece;
+}
+
+/// sums[i] = the sum of x^2 over piece i, in f64; norm_pieces(x.size()) of them.
+void sums_of_squares(std::span<const float> x, std::span<double> sums);
+
+/// The sum of x^2: that of its pieces in their order. The global norm is sqrt of the sum over all
+/// tensors, in their order.
 [[nodiscard]] double sum_of_squares(std::span<const float> x);
 
 }  // namespace nativo::ops

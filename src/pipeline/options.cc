@@ -50,6 +50,7 @@ void PipelineOptions::visit(config::Visitor& v) {
   v.table({.name = "base", .help = "training of an init: base, before the run's own"}, base);
   v.table({.name = "train", .help = "fine-tuning"}, train);
   v.table({.name = "lora", .help = "adapters, when train.method asks for them"}, lora);
+  v.table({.name = "dist", .help = "training with several ranks (mpirun, srun)"}, dist);
   v.table({.name = "eval", .help = "evaluation, base beside tuned"}, eval);
   v.table({.name = "report", .help = "the page"}, report);
 }

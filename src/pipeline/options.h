@@ -61,6 +61,7 @@ struct PipelineOptions {
   train::TrainOptions base;  ///< how an init: base is trained
   train::TrainOptions train;
   train::LoraTableOptions lora;
+  train::DistOptions dist;
   eval::EvalOptions eval;
   ReportOptions report;
   void visit(config::Visitor& v);

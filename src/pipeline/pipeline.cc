@@ -5,13 +5,14 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/interrupt.h"
 #include "base/log.h"
-#include "base/parallel.h"
 #include "base/strings.h"
 #include "config/config_file.h"
 #include "io/file.h"
 #include "io/run_lock.h"
+#include "pipeline/training.h"
 #include "report/report.h"
 
 namespace nativo::pipeline {
@@ -90,8 +91,35 @@ std::vector<std::string> Pipeline::step_names() const {
   return names;
 }
 
-void Pipeline::run(std::string_view until) {
-  set_thread_count(static_cast<int>(context_->options.run.threads));
+void Pipeline::run(std::string_view until, dist::Communicator* ranks) {
+  use_threads(context_->options.run.threads, ranks);
+  if (ranks == nullptr || ranks->size() == 1) return run_steps(until);
+  context_->ranks = ranks;
+  ranks->set_timeout(0.0);  // the others wait as long as the first works alone
+  if (!ranks->is_root()) return follow();
+  run_steps(until);
+  static_cast<void>(dist::broadcast_text(*ranks, "", 0));  // no more to come to
+}
+
+// What the other ranks do: the steps that the first one calls them to.
+void Pipeline::follow() {
+  while (true) {
+    const std::string name = dist::broadcast_text(*context_->ranks, "", 0);
+    if (name.empty()) return;
+    const auto step = std::ranges::find(steps_, name, &Step::name);
+    NATIVO_CHECK(step != steps_.end(), "all ranks have the same steps");
+    step->run({.name = name, .key = {}, .version = 1, .options = {}});
+  }
+}
+
+void Pipeline::run_step(const Step& step, const data::StageSpec& spec) {
+  if (step.all_ranks && context_->ranks != nullptr) {
+    static_cast<void>(dist::broadcast_text(*context_->ranks, step.name, 0));
+  }
+  step.run(spec);
+}
+
+void Pipeline::run_steps(std::string_view until) {
   io::posix_disk().make_folders(context_->folder);
   const io::RunLock lock(context_->folder);
   io::write_file_atomically(context_->folder / "nativo.lock.toml",
@@ -104,7 +132,7 @@ void Pipeline::run(std::string_view until) {
     const double step_start = monotonic_seconds();
     const bool reuse = data::is_complete(step.folder, spec.key, /*verify=*/false);
     if (!reuse) {
-      step.run(spec);
+      run_step(step, spec);
       check_row_chain(step, steps_);
     }
     announce(step, reuse ? "reused" : "done", monotonic_seconds() - step_start);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dist/communicator.h"
 #include "pipeline/digest_cache.h"
 #include "pipeline/options.h"
 #include "pipeline/step.h"
@@ -17,6 +18,7 @@ struct RunContext {
   PipelineOptions options;
   fs::path folder;  ///< the run folder
   DigestCache digests;
+  dist::Communicator* ranks = nullptr;  ///< of Pipeline::run; null = alone
 
   explicit RunContext(PipelineOptions run_options);
   [[nodiscard]] fs::path stage(std::string_view name) const { return folder / "stages" / name; }
@@ -32,8 +34,9 @@ class Pipeline {
   Pipeline(PipelineOptions options, std::string_view only_stage);
 
   /// Brings every step up to `until` ("" = all, and the report) up to date, printing a line a step.
-  /// Holds the run folder's lock; writes nativo.lock.toml. Throws Error.
-  void run(std::string_view until = "");
+  /// Holds the run folder's lock; writes nativo.lock.toml. Throws Error. With several `ranks` all
+  /// call it; the first does everything, the others come to the trainings.
+  void run(std::string_view until = "", dist::Communicator* ranks = nullptr);
 
   /// What run() would do. Reads, writes nothing but the digest cache.
   [[nodiscard]] std::vector<PlanLine> plan();
@@ -42,6 +45,10 @@ class Pipeline {
   [[nodiscard]] std::vector<std::string> step_names() const;
 
  private:
+  void run_steps(std::string_view until);
+  void follow();
+  void run_step(const Step& step, const data::StageSpec& spec);
+
   std::shared_ptr<RunContext> context_;
   std::vector<Step> steps_;
 };

@@ -22,6 +22,8 @@ struct Step {
   std::vector<std::string> needs;  ///< names of steps whose output it reads
   std::function<data::StageSpec()> spec;
   std::function<void(const data::StageSpec&)> run;
+  /// Every rank does it, all at once; the others' spec is empty but for the name.
+  bool all_ranks = false;
 };
 
 /// What a run would do with a step, and why.

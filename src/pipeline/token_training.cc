@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/parallel.h"
 #include "config/json_writer.h"
 #include "io/file.h"
 #include "io/run_lock.h"
@@ -50,24 +50,37 @@ data::StageSpec spec_of(const PipelineOptions& options, const TokenTraining& req
 
 }  // namespace
 
-fs::path train_on_tokens(const PipelineOptions& options, const TokenTraining& request) {
-  set_thread_count(static_cast<int>(options.run.threads));
-  io::posix_disk().make_folders(request.output);
-  const io::RunLock lock(request.output);
-  DigestCache digests(request.output / "digests.json");
+fs::path train_on_tokens(const PipelineOptions& options, const TokenTraining& request,
+                         dist::Communicator* ranks) {
+  use_threads(options.run.threads, ranks);
+  const bool is_alone = ranks == nullptr || ranks->size() == 1;
   Training training;
-  training.spec = spec_of(options, request, digests);
+  training.spec.name = "train";
   training.folder = request.output;
   training.options = options.train;
-  training.base = request.model.native();
-  digests.save();
   training.options.seed = options.run.seed;
+  training.base = request.model.native();
+  training.dist = options.dist;
+  training.ranks = is_alone ? nullptr : ranks;
   fs::path result = model_folder(request.output);
-  if (data::is_complete(result, training.spec.key, /*verify=*/false)) {
-    log::info("train: reused, for neither files nor options have changed");
-    return result;
+  std::optional<io::RunLock> lock;
+  bool is_done = false;
+  if (is_alone || ranks->is_root()) {
+    io::posix_disk().make_folders(request.output);
+    lock.emplace(request.output);
+    DigestCache digests(request.output / "digests.json");
+    training.spec = spec_of(options, request, digests);
+    digests.save();
+    is_done = data::is_complete(result, training.spec.key, /*verify=*/false);
+    if (is_done) log::info("train: reused, for neither files nor options have changed");
   }
-  model::Decoder decoder = load_base(request.model, training.options, options.lora);
+  if (!is_alone) {
+    ranks->set_timeout(0.0);  // the first one has files to digest
+    is_done = dist::any_rank(*ranks, is_done);
+  }
+  if (is_done) return result;
+  model::Decoder decoder =
+      load_base(request.model, training.options, options.lora, options.dist, training.ranks);
   const std::int64_t vocab_size = decoder.config().vocab_size;
   training.data = {.train = read_token_files(request.tokens, vocab_size),
                    .heldout = read_token_files(request.heldout, vocab_size),

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "dist/communicator.h"
 #include "pipeline/options.h"
 
 namespace nativo::pipeline {
@@ -25,6 +26,8 @@ struct TokenTraining {
 /// Trains as [train], [lora], model.dtype, run.seed and run.threads of `options` say, continuing
 /// what was stopped in `output`, and returns the folder of the trained model. What is done already,
 /// with the same files and options, is not done again. Holds the lock of `output`. Throws Error.
-fs::path train_on_tokens(const PipelineOptions& options, const TokenTraining& request);
+/// Several `ranks` all call it and train together; null = this process alone.
+fs::path train_on_tokens(const PipelineOptions& options, const TokenTraining& request,
+                         dist::Communicator* ranks = nullptr);
 
 }  // namespace nativo::pipeline

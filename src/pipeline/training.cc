@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/parallel.h"
+#include "dist/world.h"
 #include "io/file.h"
 #include "model/peft_adapter.h"
 #include "pipeline/step.h"
@@ -79,8 +81,12 @@ std::string resume_key(data::StageSpec spec) {
 }  // namespace
 
 model::Decoder load_base(const fs::path& folder, const train::TrainOptions& options,
-                         const train::LoraTableOptions& lora) {
-  train::require_memory(model::read_config(folder), options, lora, tensor::available_memory());
+                         const train::LoraTableOptions& lora, const train::DistOptions& dist,
+                         const dist::Communicator* ranks) {
+  const dist::Place place = ranks == nullptr ? dist::Place{} : ranks->place();
+  train::require_memory(model::read_config(folder), options, lora,
+                        tensor::available_memory() / static_cast<std::size_t>(place.node_size),
+                        {.ranks = place.size, .zero = dist.zero});
   model::Decoder decoder =
       model::load_decoder(folder, train::quantization_of(options.method, lora));
   if (options.method != "full") {
@@ -88,6 +94,13 @@ model::Decoder load_base(const fs::path& folder, const train::TrainOptions& opti
                         static_cast<std::uint64_t>(options.seed));
   }
   return decoder;
+}
+
+void use_threads(std::int64_t threads, const dist::Communicator* ranks) {
+  if (threads == 0 && ranks != nullptr && ranks->size() > 1) {
+    threads = dist::fair_thread_count(ranks->place());
+  }
+  set_thread_count(static_cast<int>(threads));
 }
 
 void train_and_save(Training training, model::Decoder& decoder) {
@@ -99,12 +112,18 @@ void train_and_save(Training training, model::Decoder& decoder) {
       .base_heldout = std::move(training.data.base_heldout),
       .options = training.options,
       .dir = training.folder,
-      .key = resume_key(training.spec),
+      .key = training.spec.key.empty() ? std::string() : resume_key(training.spec),
       .label = training.spec.name,
       .extra_files = training.save.extra_files,
       .gemm_rate = train::measure_gemm_rate(),
+      .ranks = training.ranks,
+      .dist = training.dist,
   };
   const train::TrainResult result = train::train(input);
+  if (training.ranks != nullptr) {
+    training.ranks->set_timeout(0.0);  // for what the first rank does alone
+    if (!training.ranks->is_root()) return;
+  }
   if (decoder.lora() != nullptr) {
     model::save_adapter(training.folder / "adapter", decoder, training.base);
   }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "data/stage.h"
+#include "dist/communicator.h"
 #include "model/decoder.h"
 #include "model/hf_directory.h"
 #include "pipeline/training_data.h"
@@ -17,12 +18,15 @@ namespace fs = std::filesystem;
 
 struct Training {
   data::StageSpec spec;  ///< its name labels the progress; its key says when the result is complete
+                         ///< (empty on ranks that write nothing)
   fs::path folder;  ///< gets metrics.jsonl, events.jsonl, checkpoints/, summary.json, model/ and
                     ///< of adapters adapter/
   TrainingData data;
   train::TrainOptions options;  ///< with the seed
   model::SaveOptions save;      ///< of model/; its extra files go into the checkpoints, too
   std::string base;             ///< folder of the model that an adapter belongs to
+  train::DistOptions dist = {};
+  dist::Communicator* ranks = nullptr;  ///< that train together, the first one writes; null = alone
 };
 
 /// Where a training in `folder` leaves its model; complete with a manifest.
@@ -31,8 +35,14 @@ struct Training {
 /// Loads the base in `folder` as `options.method` wants it, with fresh adapters if it asks for
 /// them. Throws Error(kTryAgain), before anything is loaded, when the training would not fit into
 /// memory (train::require_memory).
+/// Of several ranks each loads its own.
 [[nodiscard]] model::Decoder load_base(const fs::path& folder, const train::TrainOptions& options,
-                                       const train::LoraTableOptions& lora);
+                                       const train::LoraTableOptions& lora,
+                                       const train::DistOptions& dist,
+                                       const dist::Communicator* ranks);
+
+/// Threads for this process: `threads`, or when that is 0 all cores, of several ranks a fair share.
+void use_threads(std::int64_t threads, const dist::Communicator* ranks);
 
 /// Trains `decoder`, continuing what was stopped, and writes model/ (adapters merged), adapter/,
 /// summary.json. Throws Error as train::train() and the writers do.

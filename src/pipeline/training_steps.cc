@@ -94,6 +94,8 @@ void train_decoder(const RunContext& context, const data::StageSpec& spec, const
   training.options = options;
   training.save = save_options(context, tokenizer, decoder.config());
   training.base = base_model_folder(context).native();
+  training.dist = context.options.dist;
+  training.ranks = context.ranks;
   train_and_save(std::move(training), decoder);
 }
 
@@ -179,6 +181,7 @@ Step tokenizer_step(const Context& context) {
 Step base_step(const Context& context) {
   Step step;
   step.name = "base";
+  step.all_ranks = true;
   step.folder = base_model_folder(*context);
   step.needs = {"ingest", "tokenizer"};
   step.spec = [context] {
@@ -219,6 +222,7 @@ Step base_step(const Context& context) {
 Step train_step(const Context& context) {
   Step step;
   step.name = "train";
+  step.all_ranks = true;
   step.folder = tuned_model_folder(context->folder);
   step.needs = {"mix", "tokenizer"};
   if (!context->options.model.preset().empty()) step.needs.push_back("base");
@@ -254,7 +258,8 @@ Step train_step(const Context& context) {
   step.run = [context, folder = step.folder](const data::StageSpec& spec) {
     train::TrainOptions options = context->options.train;
     options.seed = context->options.run.seed;
-    model::Decoder decoder = load_base(base_model_folder(*context), options, context->options.lora);
+    model::Decoder decoder = load_base(base_model_folder(*context), options, context->options.lora,
+                                       context->options.dist, context->ranks);
     train_decoder(*context, spec, folder, decoder, tuning_data, options);
   };
   return step;

@@ -75,6 +75,7 @@ std::size_t Arena::capacity_for(std::size_t bytes) {
 void Arena::reserve(std::size_t bytes, std::string_view what) {
   if (bytes <= capacity_) return;
   memory_.reset();
+  begin_ = nullptr;
   capacity_ = 0;
   const bool huge = bytes >= kHugePage;
   const std::size_t unit = huge ? kHugePage : kAlignment;
@@ -92,13 +93,14 @@ void Arena::reserve(std::size_t bytes, std::string_view what) {
   }
   // Fewer page-table walks; a refusal changes nothing but speed.
   if (huge) static_cast<void>(madvise(memory_.get(), size, MADV_HUGEPAGE));
+  begin_ = memory_.get();
   capacity_ = size;
 }
 
 void Arena::zero() {
   parallel_for((capacity_ + kPiece - 1) / kPiece, [this](std::size_t piece) {
     const std::size_t begin = piece * kPiece;
-    std::memset(memory_.get() + begin, 0, std::min(kPiece, capacity_ - begin));
+    std::memset(begin_ + begin, 0, std::min(kPiece, capacity_ - begin));
   });
 }
 
@@ -107,7 +109,15 @@ std::byte* Arena::at(const ArenaPlan::Slot& slot, std::size_t element_size) cons
   NATIVO_CHECK(
       slot.offset + static_cast<std::size_t>(slot.shape.elements()) * element_size <= capacity_,
       "a slot of another plan");
-  return memory_.get() + slot.offset;
+  return begin_ + slot.offset;
+}
+
+void Arena::adopt(std::span<std::byte> memory) {
+  NATIVO_CHECK(reinterpret_cast<std::uintptr_t>(memory.data()) % kAlignment == 0,
+               "adopted memory is aligned");
+  memory_.reset();
+  begin_ = memory.data();
+  capacity_ = memory.size();
 }
 
 void Arena::Free::operator()(std::byte* memory) const {

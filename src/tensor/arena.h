@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,11 @@ class Arena {
   /// large.
   [[nodiscard]] static std::size_t capacity_for(std::size_t bytes);
 
+  /// From now on `memory`, which somebody else owns and which outlives the arena's views, is the
+  /// arena's: reserve() of up to its size takes nothing from the system. It starts at a multiple of
+  /// kAlignment.
+  void adopt(std::span<std::byte> memory);
+
   /// Sets all bytes to zero.
   void zero();
 
@@ -76,7 +82,8 @@ class Arena {
   struct Free {
     void operator()(std::byte* memory) const;
   };
-  std::unique_ptr<std::byte[], Free> memory_;
+  std::unique_ptr<std::byte[], Free> memory_;  ///< none while the arena's is adopted
+  std::byte* begin_ = nullptr;
   std::size_t capacity_ = 0;
 };
 

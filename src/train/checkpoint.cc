@@ -17,18 +17,14 @@
 #include "model/hf_directory.h"
 #include "model/peft_adapter.h"
 #include "model/safetensors.h"
+#include "train/checkpoint_files.h"
 
 namespace nativo::train {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kManifest = "manifest.json";
-constexpr const char* kState = "state.json";
-constexpr const char* kModel = "model.safetensors";
-constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr std::string_view kPrefix = "step-";
 constexpr std::string_view kLeftover = ".partial";
-constexpr std::uint64_t kSmallFile = std::uint64_t{64} << 20;
 
 std::string shown(const fs::path& path) { return printable(path.string()); }
 
@@ -44,11 +40,6 @@ std::int64_t step_in(std::string_view name) {
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), step);
   if (error != std::errc() || end != name.data() + name.size()) return -1;
   return step;
-}
-
-// Of a decoder with adapters, those alone are trained and saved.
-const char* weights_file(const model::Decoder& decoder) {
-  return decoder.lora() != nullptr ? model::kAdapterWeights : kModel;
 }
 
 model::Digests write_weights(const fs::path& folder, const TrainedTensors& tensors,
@@ -70,60 +61,6 @@ void lower_priority() {
   static_cast<void>(::setpriority(PRIO_PROCESS, 0, niceness + 10));
 }
 
-// Throws Error when a file is missing, or its size or digest differs.
-void verify(const fs::path& folder) {
-  const fs::path path = folder / kManifest;
-  const Json manifest = parse_json(io::read_file(path, kSmallFile), shown(path));
-  if (!manifest.is_object() || !manifest.contains("version") || manifest["version"] != 1 ||
-      !manifest.contains("files") || !manifest["files"].is_object()) {
-    bad(path, "not a manifest of version 1");
-  }
-  const Json& files = manifest["files"];
-  const char* weights = files.contains(kModel) ? kModel : model::kAdapterWeights;
-  for (const char* name : {weights, kOptimizer, kState}) {
-    if (!files.contains(name)) bad(path, fmt::format("{} is not listed", name));
-  }
-  for (const auto& [name, entry] : files.items()) {
-    if (name.find('/') != std::string::npos || !entry.is_object() || !entry.contains("bytes") ||
-        !entry.contains("sha256")) {
-      bad(path, fmt::format("\"{}\" is not an entry of a manifest", printable(name)));
-    }
-    const fs::path file = folder / name;
-    std::error_code error;
-    const std::uint64_t bytes = fs::file_size(file, error);
-    if (error) bad(file, "missing");
-    if (entry["bytes"] != bytes) bad(file, "its size is not the manifest's");
-    if (entry["sha256"] != io::file_sha256(file)) bad(file, "its SHA-256 is not the manifest's");
-  }
-}
-
-const model::TensorEntry& find_tensor(const model::SafetensorsFile& file, const std::string& name,
-                                      const std::vector<std::int64_t>& shape) {
-  const model::TensorEntry* entry = file.find(name);
-  if (entry == nullptr || entry->shape != shape) {
-    bad(file.path(),
-        fmt::format("tensor \"{}\" of shape {} is not in it", name, model::shape_text(shape)));
-  }
-  return *entry;
-}
-
-void read_tensors(const fs::path& folder, model::Decoder& decoder, Optimizer& optimizer) {
-  const model::SafetensorsFile weights(folder / weights_file(decoder));
-  for (model::Parameter& parameter : decoder.trainable()) {
-    weights.read(find_tensor(weights, parameter.name, parameter.shape), parameter.value);
-  }
-  const model::SafetensorsFile state(folder / kOptimizer);
-  for (const StateTensor& tensor : optimizer.state()) {
-    const model::TensorEntry& entry = find_tensor(state, tensor.name, tensor.shape);
-    if (entry.type != tensor.type) {
-      bad(state.path(),
-          fmt::format("tensor \"{}\" is {}, not {}", tensor.name,
-                      model::safetensors_name(entry.type), model::safetensors_name(tensor.type)));
-    }
-    std::ranges::copy(state.bytes(entry), tensor.bytes.begin());
-  }
-}
-
 }  // namespace
 
 std::vector<std::int64_t> list_checkpoints(const fs::path& root) {
@@ -138,12 +75,15 @@ std::vector<std::int64_t> list_checkpoints(const fs::path& root) {
 }
 
 CheckpointStore::CheckpointStore(fs::path train_dir, std::string key, std::int64_t keep,
-                                 io::Disk& disk)
+                                 io::Disk& disk, DataParallel* parallel)
     : train_dir_(std::move(train_dir)),
       root_(train_dir_ / "checkpoints"),
       key_(std::move(key)),
       keep_(std::max<std::int64_t>(keep, 1)),
-      disk_(disk) {
+      disk_(disk),
+      parallel_(parallel) {
+  if (parallel_ != nullptr && !parallel_->is_alone()) shared_.emplace(*parallel_, disk_);
+  if (!is_root()) return;
   disk_.make_folders(root_);
   collect_leftovers();
 }
@@ -184,21 +124,22 @@ void CheckpointStore::set_aside(const std::string& reason) {
 std::optional<TrainState> CheckpointStore::read(std::int64_t step, bool& foreign) const {
   const fs::path path = folder(step);
   try {
-    verify(path);
+    verify_checkpoint(path);
   } catch (const Error& error) {
     log::warn("checkpoint {} is damaged and not used: {}", shown(path), error.what());
     return std::nullopt;
   }
-  const Json json = parse_json(io::read_file(path / kState, kSmallFile), shown(path / kState));
-  const TrainState state = train_state_from_json(json, (path / kState).native());
-  if (state.step != step) bad(path / kState, "it is of another step than its folder");
+  const Json json = parse_json(io::read_file(path / kCheckpointState, kCheckpointSmallFile),
+                               shown(path / kCheckpointState));
+  const TrainState state = train_state_from_json(json, (path / kCheckpointState).native());
+  if (state.step != step) bad(path / kCheckpointState, "it is of another step than its folder");
   foreign = json.value("key", std::string()) != key_;
   if (foreign) return std::nullopt;
   return state;
 }
 
-std::optional<TrainState> CheckpointStore::load(model::Decoder& decoder, Optimizer& optimizer) {
-  std::vector<std::int64_t> newest_first = steps();
+std::optional<TrainState> CheckpointStore::find_newest() {
+  std::vector<std::int64_t> newest_first = list_checkpoints(root_);
   std::reverse(newest_first.begin(), newest_first.end());
   for (const std::int64_t step : newest_first) {
     bool foreign = false;
@@ -207,10 +148,7 @@ std::optional<TrainState> CheckpointStore::load(model::Decoder& decoder, Optimiz
       set_aside("the model, the data or the options changed");
       return std::nullopt;
     }
-    if (!state) continue;
-    read_tensors(folder(step), decoder, optimizer);
-    reached_ = step;
-    return state;
+    if (state) return state;
   }
   if (!newest_first.empty()) {
     log::warn("{}: no checkpoint is whole; training starts from the beginning", shown(root_));
@@ -218,16 +156,40 @@ std::optional<TrainState> CheckpointStore::load(model::Decoder& decoder, Optimiz
   return std::nullopt;
 }
 
+std::optional<TrainState> CheckpointStore::find_at(std::int64_t step) const {
+  bool foreign = false;
+  if (!fs::exists(folder(step))) return std::nullopt;
+  return read(step, foreign);
+}
+
+// What the first rank finds, all load.
+template <class Find>
+std::optional<TrainState> CheckpointStore::load_found(model::Decoder& decoder, Optimizer& optimizer,
+                                                      const Find& find) {
+  wait();
+  std::optional<TrainState> state;
+  if (is_root()) state = find();
+  if (shared_) {
+    const double limit = parallel_->ranks().timeout();
+    parallel_->ranks().set_timeout(0.0);  // large files take long to verify
+    const std::string text = dist::broadcast_text(
+        parallel_->ranks(), state ? dump_json(to_json(*state)) : std::string(), 0);
+    parallel_->ranks().set_timeout(limit);
+    if (!text.empty()) state = train_state_from_json(parse_json(text, "the first rank"), "state");
+  }
+  if (!state) return std::nullopt;
+  read_checkpoint(folder(state->step), decoder, optimizer);
+  reached_ = state->step;
+  return state;
+}
+
+std::optional<TrainState> CheckpointStore::load(model::Decoder& decoder, Optimizer& optimizer) {
+  return load_found(decoder, optimizer, [&] { return find_newest(); });
+}
+
 std::optional<TrainState> CheckpointStore::load_at(model::Decoder& decoder, Optimizer& optimizer,
                                                    std::int64_t step) {
-  wait();
-  if (!fs::exists(folder(step))) return std::nullopt;
-  bool foreign = false;
-  const auto state = read(step, foreign);
-  if (!state) return std::nullopt;
-  read_tensors(folder(step), decoder, optimizer);
-  reached_ = step;
-  return state;
+  return load_found(decoder, optimizer, [&] { return find_at(step); });
 }
 
 std::vector<std::int64_t> CheckpointStore::steps() {
@@ -239,6 +201,11 @@ void CheckpointStore::save(const TrainState& state, const model::Decoder& decode
                            const Optimizer& optimizer,
                            const std::map<std::string, std::string>& extra_files) {
   wait();
+  if (shared_) {
+    begin_shared(state, decoder, optimizer, extra_files, /*copies=*/false);
+    shared_->write();
+    return finish_shared();
+  }
   write(state, trained_tensors(decoder, optimizer), extra_files);
   reached_ = state.step;
 }
@@ -247,6 +214,14 @@ void CheckpointStore::save_in_background(const TrainState& state, const model::D
                                          const Optimizer& optimizer,
                                          const std::map<std::string, std::string>& extra_files) {
   wait();
+  if (shared_) {
+    begin_shared(state, decoder, optimizer, extra_files, /*copies=*/true);
+    writing_ = std::async(std::launch::async, [this] {
+      lower_priority();
+      shared_->write();
+    });
+    return;
+  }
   const TrainedTensors& tensors = snapshot_.take(decoder, optimizer);
   reached_ = state.step;
   writing_ = std::async(std::launch::async, [this, state, &tensors, extra_files] {
@@ -255,14 +230,38 @@ void CheckpointStore::save_in_background(const TrainState& state, const model::D
   });
 }
 
+void CheckpointStore::begin_shared(const TrainState& state, const model::Decoder& decoder,
+                                   const Optimizer& optimizer,
+                                   const std::map<std::string, std::string>& extra_files,
+                                   bool copies) {
+  fs::path temporary = folder(state.step);
+  temporary += kLeftover;
+  shared_->begin(temporary, state_text(state), decoder, optimizer, extra_files, copies);
+  reached_ = state.step;
+  sharing_ = state.step;
+}
+
+// The ranks have acknowledged what they have written when all of them have come here.
+void CheckpointStore::finish_shared() {
+  const std::int64_t step = *sharing_;
+  sharing_.reset();
+  const Json files = shared_->finish();
+  if (is_root()) commit(step, files);
+  parallel_->ranks().barrier();  // none ends before it has its name
+}
+
 void CheckpointStore::wait() {
   if (writing_.valid()) writing_.get();
+  if (sharing_) finish_shared();
 }
 
 void CheckpointStore::check() {
-  if (writing_.valid() && writing_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
-    writing_.get();
-  }
+  const bool is_over =
+      writing_.valid() && writing_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  if (is_over) writing_.get();
+  if (!sharing_) return;
+  // Over on this rank, now or before; on all when on each.
+  if (!dist::any_rank(parallel_->ranks(), writing_.valid())) finish_shared();
 }
 
 std::vector<std::int64_t> CheckpointStore::take_written() {
@@ -272,7 +271,7 @@ std::vector<std::int64_t> CheckpointStore::take_written() {
 
 CheckpointStore::~CheckpointStore() {
   try {
-    wait();
+    if (writing_.valid()) writing_.get();
   } catch (const std::exception& error) {
     log::warn("{}: the last checkpoint could not be written: {}", shown(root_), error.what());
   }
@@ -280,41 +279,51 @@ CheckpointStore::~CheckpointStore() {
 
 void CheckpointStore::write(const TrainState& state, const TrainedTensors& tensors,
                             const std::map<std::string, std::string>& extra_files) {
-  const fs::path target = folder(state.step);
-  fs::path temporary = target;
+  fs::path temporary = folder(state.step);
   temporary += kLeftover;
   try {
     disk_.remove_all(temporary);
     disk_.make_folders(temporary);
     model::Digests digests = write_weights(temporary, tensors, extra_files, disk_);
-    digests[kOptimizer] = model::write_safetensors(temporary / kOptimizer, tensors.optimizer,
-                                                   model::StorageType::kF32, {}, disk_);
-    Json json = to_json(state);
-    json["key"] = key_;
-    const std::string text = dump_json_pretty(json);
-    io::write_file_atomically(temporary / kState, text, disk_);
-    digests[kState] = sha256_hex(text);
+    digests[kCheckpointOptimizer] = model::write_safetensors(
+        temporary / kCheckpointOptimizer, tensors.optimizer, model::StorageType::kF32, {}, disk_);
+    const std::string text = state_text(state);
+    io::write_file_atomically(temporary / kCheckpointState, text, disk_);
+    digests[kCheckpointState] = sha256_hex(text);
     Json files = Json::object();
     for (const auto& [name, digest] : digests) {
       files[name] = {{"bytes", fs::file_size(temporary / name)}, {"sha256", digest}};
     }
-    io::write_file_atomically(temporary / kManifest,
-                              dump_json_pretty({{"version", 1}, {"files", files}}), disk_);
-    io::commit_folder(temporary, target, disk_);
+    commit(state.step, files);
   } catch (...) {
     std::error_code ignored;  // gives the space back; what stays is collected at the next start
     fs::remove_all(temporary, ignored);
     throw;
   }
+}
+
+std::string CheckpointStore::state_text(const TrainState& state) const {
+  Json json = to_json(state);
+  json["key"] = key_;
+  return dump_json_pretty(json);
+}
+
+// The folder gets its manifest, then its name.
+void CheckpointStore::commit(std::int64_t step, const Json& files) {
+  const fs::path target = folder(step);
+  fs::path temporary = target;
+  temporary += kLeftover;
+  io::write_file_atomically(temporary / kCheckpointManifest, checkpoint_manifest(files), disk_);
+  io::commit_folder(temporary, target, disk_);
   {
     const std::lock_guard lock(mutex_);
-    written_.push_back(state.step);
+    written_.push_back(step);
   }
   // Later steps are damaged ones that were passed over; the run has another future now.
-  for (const std::int64_t step : list_checkpoints(root_)) {
-    if (step > state.step) remove(step);
+  for (const std::int64_t later : list_checkpoints(root_)) {
+    if (later > step) remove(later);
   }
-  evict_before(state.step);
+  evict_before(step);
 }
 
 void CheckpointStore::protect(std::optional<std::int64_t> step) {
@@ -324,7 +333,7 @@ void CheckpointStore::protect(std::optional<std::int64_t> step) {
 
 void CheckpointStore::evict() {
   wait();
-  evict_before(reached_);
+  if (is_root()) evict_before(reached_);
 }
 
 void CheckpointStore::evict_before(std::int64_t newest) {

@@ -10,7 +10,9 @@
 //   state.json              TrainState
 //   manifest.json           {"version": 1, "files": {NAME: {"bytes": N, "sha256": HEX}}}: all of
 //   the
-//                           above; written last
+//                           above; written last. Version 2, by several ranks, has for the two
+//                           large files {"bytes": N, "ranges": [[BEGIN, END, HEX], ...]}
+//                           (shared_checkpoint.h)
 #pragma once
 
 #include <cstdint>
@@ -24,7 +26,9 @@
 
 #include "io/file.h"
 #include "model/decoder.h"
+#include "train/data_parallel.h"
 #include "train/optimizer.h"
+#include "train/shared_checkpoint.h"
 #include "train/snapshot.h"
 #include "train/train_state.h"
 
@@ -35,8 +39,11 @@ class CheckpointStore {
   /// `key` names what is trained with what (model, data, options): only checkpoints of the same key
   /// are resumed. `keep` >= 1. Creates `train_dir`/checkpoints and removes what an interrupted save
   /// left behind.
+  /// `parallel` with several ranks: all of them call all functions but folder(), list_checkpoints()
+  /// and protect() together; they write together, the first one decides, and each loads what is its
+  /// own. Null = one rank.
   CheckpointStore(std::filesystem::path train_dir, std::string key, std::int64_t keep,
-                  io::Disk& disk);
+                  io::Disk& disk, DataParallel* parallel = nullptr);
   /// Waits for a save under way; a failure that nobody has asked for is said.
   ~CheckpointStore();
   CheckpointStore(const CheckpointStore&) = delete;
@@ -93,6 +100,18 @@ class CheckpointStore {
   [[nodiscard]] std::filesystem::path folder(std::int64_t step) const;
 
  private:
+  [[nodiscard]] bool is_root() const { return parallel_ == nullptr || parallel_->is_root(); }
+  template <class Find>
+  std::optional<TrainState> load_found(model::Decoder& decoder, Optimizer& optimizer,
+                                       const Find& find);
+  std::optional<TrainState> find_newest();
+  [[nodiscard]] std::optional<TrainState> find_at(std::int64_t step) const;
+  void begin_shared(const TrainState& state, const model::Decoder& decoder,
+                    const Optimizer& optimizer,
+                    const std::map<std::string, std::string>& extra_files, bool copies);
+  void finish_shared();
+  [[nodiscard]] std::string state_text(const TrainState& state) const;
+  void commit(std::int64_t step, const Json& files);
   void collect_leftovers();
   void set_aside(const std::string& reason);
   [[nodiscard]] std::optional<TrainState> read(std::int64_t step, bool& foreign) const;
@@ -110,8 +129,11 @@ class CheckpointStore {
   std::vector<std::int64_t> written_;      ///< under mutex_; not taken yet
   std::int64_t reached_ = 0;               ///< of the checkpoint loaded or saved last
   io::Disk& disk_;
+  DataParallel* parallel_;
   Snapshot snapshot_;
-  std::future<void> writing_;  ///< of save_in_background
+  std::optional<SharedCheckpoint> shared_;  ///< of several ranks
+  std::optional<std::int64_t> sharing_;     ///< the step that they are writing
+  std::future<void> writing_;               ///< of save_in_background
 };
 
 /// Steps of the checkpoints in `root`, ascending; whether they are whole is not checked.

@@ -75,14 +75,60 @@ std::size_t state_bytes(StateType type, std::int64_t elements) {
   return 2 * count + 8 * static_cast<std::size_t>(ops::moment_blocks(elements));
 }
 
+namespace {
+
+/// The tensors of one parameter's state.
+std::vector<StateTensor> tensors_of(const model::Parameter& parameter, StateType type) {
+  const std::string& name = parameter.name;
+  const auto& shape = parameter.shape;
+  switch (type) {
+    case StateType::kF32:
+      return {{"first." + name, shape, StorageType::kF32, {}},
+              {"second." + name, shape, StorageType::kF32, {}}};
+    case StateType::kBf16:
+      return {{"first." + name, shape, StorageType::kBf16, {}},
+              {"second." + name, shape, StorageType::kBf16, {}}};
+    case StateType::kInt8:
+      break;
+  }
+  const std::int64_t blocks = ops::moment_blocks(static_cast<std::int64_t>(parameter.value.size()));
+  const auto scales = [&](const char* which) {
+    StateTensor tensor{which + name, {blocks}, StorageType::kF32, {}};
+    tensor.block = static_cast<std::size_t>(ops::kMomentBlock);
+    return tensor;
+  };
+  return {{"first." + name, shape, StorageType::kI8, {}},
+          scales("first_scale."),
+          {"second." + name, shape, StorageType::kU8, {}},
+          scales("second_scale.")};
+}
+
+}  // namespace
+
+std::vector<StateTensor> state_tensors(std::span<const model::Parameter> parameters,
+                                       StateType type) {
+  std::vector<StateTensor> all;
+  for (const model::Parameter& parameter : parameters) {
+    for (StateTensor& tensor : tensors_of(parameter, type)) all.push_back(std::move(tensor));
+  }
+  return all;
+}
+
 Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings)
-    : settings_(settings), decays_(decaying(parameters, settings.no_decay)) {
+    : Optimizer(parameters, settings, whole_slices(parameters)) {}
+
+Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings,
+                     std::span<const Slice> slices)
+    : settings_(settings),
+      parameters_(parameters.size()),
+      slices_(slices.begin(), slices.end()),
+      decays_(decaying(parameters, settings.no_decay)) {
   try {
-    for (const model::Parameter& parameter : parameters) add(parameter);
+    for (const Slice& slice : slices_) add(parameters[slice.parameter], slice);
   } catch (const std::bad_alloc&) {
     double bytes = 0.0;
-    for (const model::Parameter& parameter : parameters) {
-      bytes += bytes_per_element(settings.state) * static_cast<double>(parameter.value.size());
+    for (const Slice& slice : slices_) {
+      bytes += bytes_per_element(settings.state) * static_cast<double>(slice.count);
     }
     throw Error(ExitCode::kTryAgain,
                 fmt::format("not enough memory for the optimizer's {}", human_bytes(bytes)),
@@ -92,33 +138,35 @@ Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSe
   }
 }
 
-void Optimizer::add(const model::Parameter& parameter) {
-  const std::size_t count = parameter.value.size();
-  const std::string& name = parameter.name;
+void Optimizer::add(const model::Parameter& parameter, const Slice& slice) {
+  const std::size_t count = slice.count;
+  std::vector<StateTensor> tensors = tensors_of(parameter, settings_.state);
+  for (StateTensor& tensor : tensors) tensor.parameter = slice.parameter;
   switch (settings_.state) {
     case StateType::kF32: {
       F32Moments made{std::vector<float>(count), std::vector<float>(count)};
-      expose("first." + name, parameter.shape, StorageType::kF32, made.first);
-      expose("second." + name, parameter.shape, StorageType::kF32, made.second);
+      expose(std::move(tensors[0]), slice.begin, made.first);
+      expose(std::move(tensors[1]), slice.begin, made.second);
       moments_.emplace_back(std::move(made));
       break;
     }
     case StateType::kBf16: {
       Bf16Moments made{std::vector<std::uint16_t>(count), std::vector<std::uint16_t>(count)};
-      expose("first." + name, parameter.shape, StorageType::kBf16, made.first);
-      expose("second." + name, parameter.shape, StorageType::kBf16, made.second);
+      expose(std::move(tensors[0]), slice.begin, made.first);
+      expose(std::move(tensors[1]), slice.begin, made.second);
       moments_.emplace_back(std::move(made));
       break;
     }
     case StateType::kInt8: {
-      const std::int64_t blocks = ops::moment_blocks(static_cast<std::int64_t>(count));
-      const auto scales = static_cast<std::size_t>(blocks);
+      const std::size_t block = slice.begin / static_cast<std::size_t>(ops::kMomentBlock);
+      const auto scales =
+          static_cast<std::size_t>(ops::moment_blocks(static_cast<std::int64_t>(count)));
       Int8Moments made{std::vector<std::int8_t>(count), std::vector<float>(scales),
                        std::vector<std::uint8_t>(count), std::vector<float>(scales)};
-      expose("first." + name, parameter.shape, StorageType::kI8, made.first);
-      expose("first_scale." + name, {blocks}, StorageType::kF32, made.first_scale);
-      expose("second." + name, parameter.shape, StorageType::kU8, made.second);
-      expose("second_scale." + name, {blocks}, StorageType::kF32, made.second_scale);
+      expose(std::move(tensors[0]), slice.begin, made.first);
+      expose(std::move(tensors[1]), block, made.first_scale);
+      expose(std::move(tensors[2]), slice.begin, made.second);
+      expose(std::move(tensors[3]), block, made.second_scale);
       moments_.emplace_back(std::move(made));
       break;
     }
@@ -127,10 +175,10 @@ void Optimizer::add(const model::Parameter& parameter) {
 
 // The bytes stay where they are when the vector that holds them moves.
 template <class T>
-void Optimizer::expose(std::string name, std::vector<std::int64_t> shape, StorageType type,
-                       std::vector<T>& values) {
-  state_.push_back(
-      {std::move(name), std::move(shape), type, std::as_writable_bytes(std::span(values))});
+void Optimizer::expose(StateTensor tensor, std::size_t begin, std::vector<T>& values) {
+  tensor.bytes = std::as_writable_bytes(std::span(values));
+  tensor.begin = begin * sizeof(T);
+  state_.push_back(std::move(tensor));
 }
 
 double Optimizer::gradient_norm(std::span<const model::Parameter> parameters) const {
@@ -143,7 +191,7 @@ double Optimizer::gradient_norm(std::span<const model::Parameter> parameters) co
 
 void Optimizer::update(std::span<model::Parameter> parameters, std::int64_t step, double lr,
                        double gradient_norm) {
-  NATIVO_CHECK(parameters.size() == moments_.size(), "the constructor's parameters");
+  NATIVO_CHECK(parameters.size() == parameters_, "the constructor's parameters");
   const bool clips = settings_.clip_norm > 0.0 && gradient_norm > settings_.clip_norm;
   ops::AdamW options;
   options.step = step;
@@ -152,12 +200,15 @@ void Optimizer::update(std::span<model::Parameter> parameters, std::int64_t step
   options.beta2 = static_cast<float>(settings_.beta2);
   options.eps = static_cast<float>(settings_.eps);
   options.gradient_scale = clips ? static_cast<float>(settings_.clip_norm / gradient_norm) : 1.0F;
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    model::Parameter& parameter = parameters[i];
-    options.weight_decay = decays_[i] ? static_cast<float>(settings_.weight_decay) : 0.0F;
-    const ops::RoundingNoise noise{settings_.seed, static_cast<std::uint32_t>(i)};
-    const auto value = parameter.value;
-    const auto gradient = parameter.gradient;
+  for (std::size_t i = 0; i < slices_.size(); ++i) {
+    const Slice& slice = slices_[i];
+    const model::Parameter& parameter = parameters[slice.parameter];
+    options.weight_decay =
+        decays_[slice.parameter] ? static_cast<float>(settings_.weight_decay) : 0.0F;
+    const ops::RoundingNoise noise{settings_.seed, static_cast<std::uint32_t>(slice.parameter),
+                                   static_cast<std::int64_t>(slice.begin)};
+    const auto value = parameter.value.subspan(slice.begin, slice.count);
+    const auto gradient = parameter.gradient.subspan(slice.begin, slice.count);
     if (auto* f32 = std::get_if<F32Moments>(&moments_[i])) {
       ops::adamw(options, value, gradient, f32->first, f32->second);
     } else if (auto* bf16 = std::get_if<Bf16Moments>(&moments_[i])) {

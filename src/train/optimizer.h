@@ -10,6 +10,7 @@
 
 #include "model/decoder.h"
 #include "model/storage_type.h"
+#include "train/shards.h"
 
 namespace nativo::train {
 
@@ -44,8 +45,15 @@ struct StateTensor {
   std::string name;
   std::vector<std::int64_t> shape;  ///< the parameter's; [blocks] of scales
   model::StorageType type = model::StorageType::kF32;
-  std::span<std::byte> bytes;
+  std::span<std::byte> bytes;  ///< of a sharded state, this rank's
+  std::uint64_t begin = 0;     ///< where `bytes` begin in the whole tensor's
+  std::size_t parameter = 0;   ///< the parameter's index
+  std::size_t block = 1;       ///< its elements that share a number of this tensor
 };
+
+/// The tensors of the whole state of `parameters`, without bytes.
+[[nodiscard]] std::vector<StateTensor> state_tensors(std::span<const model::Parameter> parameters,
+                                                     StateType type);
 
 class Optimizer {
  public:
@@ -54,15 +62,23 @@ class Optimizer {
   /// is in no parameter's name.
   Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings);
 
+  /// Of some of the numbers alone: `slices` of `parameters` are all that is held and updated, with
+  /// the bits that the whole would have there.
+  Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings,
+            std::span<const Slice> slices);
+
   /// The norm of all gradients together, before clipping.
   [[nodiscard]] double gradient_norm(std::span<const model::Parameter> parameters) const;
 
   /// Update number `step` (from 1) of `parameters` (those of the constructor) with learning rate
-  /// `lr`. `gradient_norm` is what gradient_norm() gave; finite.
+  /// `lr`. `gradient_norm` is that of all gradients together, before clipping; finite.
   void update(std::span<model::Parameter> parameters, std::int64_t step, double lr,
               double gradient_norm);
 
-  /// The whole state, tensor by tensor. The bytes stay where they are for the optimizer's life.
+  [[nodiscard]] StateType type() const { return settings_.state; }
+
+  /// The whole state, or this rank's part of it, tensor by tensor. The bytes stay where they are
+  /// for the optimizer's life.
   [[nodiscard]] std::span<const StateTensor> state() const { return state_; }
 
  private:
@@ -82,14 +98,15 @@ class Optimizer {
   };
   using Moments = std::variant<F32Moments, Bf16Moments, Int8Moments>;
 
-  void add(const model::Parameter& parameter);
+  void add(const model::Parameter& parameter, const Slice& slice);
   template <class T>
-  void expose(std::string name, std::vector<std::int64_t> shape, model::StorageType type,
-              std::vector<T>& values);
+  void expose(StateTensor tensor, std::size_t begin, std::vector<T>& values);
 
   AdamWSettings settings_;
-  std::vector<Moments> moments_;  ///< of the constructor's parameters
-  std::vector<bool> decays_;      ///< of the same
+  std::size_t parameters_;  ///< how many there are
+  std::vector<Slice> slices_;
+  std::vector<Moments> moments_;  ///< of the slices
+  std::vector<bool> decays_;      ///< of the parameters
   std::vector<StateTensor> state_;
 };
 

@@ -146,6 +146,21 @@ void TrainOptions::visit(config::Visitor& visitor) {
       tokens);
 }
 
+void DistOptions::visit(config::Visitor& visitor) {
+  visitor.value({.name = "zero",
+                 .help = "ZeRO stage, what is sharded over the ranks: 0 = nothing, 1 = the "
+                         "optimizer's state; the same bits either way",
+                 .min = 0,
+                 .max = 1},
+                zero);
+  visitor.value({.name = "timeout",
+                 .help = "seconds that a rank waits for the others before it names those that are "
+                         "missing and ends; 0 = for ever",
+                 .min = 0,
+                 .max = 1e9},
+                timeout);
+}
+
 void LoraTableOptions::visit(config::Visitor& visitor) {
   visitor.value({.name = "rank", .help = "rank of every adapter (PEFT: r)", .min = 1, .max = 65536},
                 lora.rank);

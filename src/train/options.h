@@ -48,6 +48,15 @@ struct TrainOptions {
   void visit(config::Visitor& visitor);
 };
 
+/// [dist]: how several ranks (mpirun, srun) train together. No bit of a checkpoint's meaning
+/// depends on it: it is not part of what a run must be continued with.
+struct DistOptions {
+  std::int64_t zero = 1;
+  double timeout = 600.0;
+
+  void visit(config::Visitor& visitor);
+};
+
 /// [lora]: how train.method = "lora", "qlora-int8" and "qlora-nf4" adapt the base.
 struct LoraTableOptions {
   model::LoraOptions lora;

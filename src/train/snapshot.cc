@@ -15,14 +15,6 @@ namespace {
 
 constexpr std::size_t kTile = std::size_t{1} << 20;  // bytes copied at once
 
-std::size_t bytes_of(const TrainedTensors& tensors) {
-  std::size_t bytes = 0;
-  for (const auto* list : {&tensors.weights, &tensors.optimizer}) {
-    for (const model::TensorToWrite& tensor : *list) bytes += tensor.stored->bytes.size();
-  }
-  return bytes;
-}
-
 }  // namespace
 
 TrainedTensors trained_tensors(const model::Decoder& decoder, const Optimizer& optimizer) {
@@ -47,7 +39,17 @@ TrainedTensors trained_tensors(const model::Decoder& decoder, const Optimizer& o
 
 const TrainedTensors& Snapshot::take(const model::Decoder& decoder, const Optimizer& optimizer) {
   tensors_ = trained_tensors(decoder, optimizer);
-  const std::size_t bytes = bytes_of(tensors_);
+  std::vector<std::span<const std::byte>*> spans;
+  for (auto* list : {&tensors_.weights, &tensors_.optimizer}) {
+    for (model::TensorToWrite& tensor : *list) spans.push_back(&tensor.stored->bytes);
+  }
+  take(spans);
+  return tensors_;
+}
+
+void Snapshot::take(std::span<std::span<const std::byte>* const> spans) {
+  std::size_t bytes = 0;
+  for (const auto* span : spans) bytes += span->size();
   if (bytes > capacity_) {
     capacity_ = 0;
     memory_.reset();
@@ -67,20 +69,17 @@ const TrainedTensors& Snapshot::take(const model::Decoder& decoder, const Optimi
   };
   std::vector<Tile> tiles;
   std::byte* to = memory_.get();
-  for (auto* list : {&tensors_.weights, &tensors_.optimizer}) {
-    for (model::TensorToWrite& tensor : *list) {
-      const std::span<const std::byte> from = tensor.stored->bytes;
-      for (std::size_t at = 0; at < from.size(); at += kTile) {
-        tiles.push_back({to + at, from.subspan(at, std::min(kTile, from.size() - at))});
-      }
-      tensor.stored->bytes = {to, from.size()};
-      to += from.size();
+  for (auto* span : spans) {
+    const std::span<const std::byte> from = *span;
+    for (std::size_t at = 0; at < from.size(); at += kTile) {
+      tiles.push_back({to + at, from.subspan(at, std::min(kTile, from.size() - at))});
     }
+    *span = {to, from.size()};
+    to += from.size();
   }
   parallel_for(tiles.size(), [&](std::size_t i) {
     std::memcpy(tiles[i].to, tiles[i].from.data(), tiles[i].from.size());
   });
-  return tensors_;
 }
 
 }  // namespace nativo::train

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "model/decoder.h"
@@ -33,6 +34,9 @@ class Snapshot {
   /// Copies on all threads, over the copy taken before. The memory is allocated once and kept.
   /// Throws Error(kTryAgain) when it does not suffice. The result is valid until the next take().
   const TrainedTensors& take(const model::Decoder& decoder, const Optimizer& optimizer);
+
+  /// The same of any bytes: each span is moved to its copy.
+  void take(std::span<std::span<const std::byte>* const> spans);
 
  private:
   TrainedTensors tensors_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -29,9 +30,54 @@ void add_source_losses(std::span<const Example> examples, std::span<const Row* c
   }
 }
 
+/// What a rank has to say of its share of a step.
+struct Share {
+  bool stopped = false;
+  double loss = 0.0;         ///< sum of -log p
+  dist::Part suspects = {};  ///< rows of the step whose loss is not finite
+};
+
+/// The shares of all ranks, by rank.
+std::vector<Share> exchange(dist::Communicator& ranks, const Share& mine) {
+  const double numbers[] = {mine.stopped ? 1.0 : 0.0, mine.loss,
+                            static_cast<double>(mine.suspects.begin),
+                            static_cast<double>(mine.suspects.count)};
+  const std::vector<double> all = dist::all_gather_numbers(ranks, numbers);
+  std::vector<Share> shares;
+  for (std::size_t at = 0; at < all.size(); at += std::size(numbers)) {
+    shares.push_back(
+        {all[at] != 0.0,
+         all[at + 1],
+         {static_cast<std::size_t>(all[at + 2]), static_cast<std::size_t>(all[at + 3])}});
+  }
+  return shares;
+}
+
+/// Every rank has the sources of all rows; afterwards every rank has their sums.
+void add_up_sources(dist::Communicator& ranks, std::span<const Example> examples,
+                    std::span<const Row* const> rows, std::map<std::string, SourceLoss>& sources) {
+  if (ranks.size() == 1) return;
+  for (const Row* row : rows) {
+    for (const Piece& piece : row->pieces) sources[examples[piece.example].source];
+  }
+  std::vector<double> losses;
+  std::vector<std::int64_t> targets;
+  for (const auto& [name, source] : sources) {
+    losses.push_back(source.loss);
+    targets.push_back(source.targets);
+  }
+  ranks.all_reduce(std::span(losses));
+  ranks.all_reduce(std::span(targets));
+  std::size_t i = 0;
+  for (auto& [name, source] : sources) {
+    source = {losses[i], targets[i]};
+    ++i;
+  }
+}
+
 }  // namespace
 
-std::optional<StepOutcome> run_batch(model::Decoder& decoder, const Optimizer& optimizer,
+std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& parallel,
                                      std::span<const Example> examples,
                                      std::span<const Row* const> rows, const TrainOptions& options,
                                      std::int64_t step, const std::function<bool()>& stop) {
@@ -44,35 +90,53 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, const Optimizer& o
   const auto scale = static_cast<float>(1.0 / static_cast<double>(outcome.targets));
   const auto micro = static_cast<std::size_t>(options.micro_batch);
   const model::Recompute recompute = training_shape(options).recompute;
+  const dist::Part share = parallel.share(rows.size());
+  const std::size_t end = share.begin + share.count;
   decoder.zero_gradients();
-  double loss = 0.0;
+  Share mine;
   std::vector<float> log_prob;
-  for (std::size_t at = 0; at < rows.size(); at += micro) {
-    if (at > 0 && stop && stop()) return std::nullopt;
-    const auto part = rows.subspan(at, std::min(micro, rows.size() - at));
+  for (std::size_t at = share.begin; at < end; at += micro) {
+    if (at > share.begin && stop && stop()) {
+      mine.stopped = true;
+      break;
+    }
+    const dist::Part range{at, std::min(micro, end - at)};
+    const auto part = rows.subspan(range.begin, range.count);
     model::Batch batch = make_batch(examples, part, options.seq_len);
     batch.noise = {.seed = static_cast<std::uint64_t>(options.seed),
                    .step = static_cast<std::uint32_t>(step),
                    .first_row = static_cast<std::int64_t>(at)};
     log_prob.resize(batch.tokens.size());
-    const model::LossSum sum =
-        decoder.forward_backward(batch, {.scale = scale,
-                                         .z_loss = options.z_loss,
-                                         .label_smoothing = options.label_smoothing,
-                                         .neftune_alpha = options.neftune_alpha,
-                                         .log_prob = log_prob,
-                                         .recompute = recompute});
+    model::StepOptions how{.scale = scale,
+                           .z_loss = options.z_loss,
+                           .label_smoothing = options.label_smoothing,
+                           .neftune_alpha = options.neftune_alpha,
+                           .log_prob = log_prob,
+                           .recompute = recompute};
+    if (at + micro >= end) {
+      how.layer_done = [&](std::int64_t layer) { parallel.start_sum(layer); };
+    }
+    const model::LossSum sum = decoder.forward_backward(batch, how);
     add_source_losses(examples, part, batch.length, log_prob, outcome.sources);
-    loss += sum.loss;
+    mine.loss += sum.loss;
     if (!std::isfinite(sum.loss) || !std::isfinite(sum.objective)) {
-      outcome.suspects.assign(part.begin(), part.end());
+      mine.suspects = range;
       break;
     }
   }
+  parallel.finish_sums();
+  double loss = 0.0;
+  for (const Share& of : exchange(parallel.ranks(), mine)) {
+    if (of.stopped) mine.stopped = true;
+    loss += of.loss;
+    const auto suspects = rows.subspan(of.suspects.begin, of.suspects.count);
+    outcome.suspects.insert(outcome.suspects.end(), suspects.begin(), suspects.end());
+  }
+  if (mine.stopped) return std::nullopt;
+  add_up_sources(parallel.ranks(), examples, rows, outcome.sources);
   outcome.loss = loss / static_cast<double>(outcome.targets);
-  outcome.gradient_norm = outcome.suspects.empty()
-                              ? optimizer.gradient_norm(std::as_const(decoder).trainable())
-                              : std::numeric_limits<double>::quiet_NaN();
+  outcome.gradient_norm = outcome.suspects.empty() ? parallel.gradient_norm()
+                                                   : std::numeric_limits<double>::quiet_NaN();
   if (outcome.suspects.empty() && !std::isfinite(outcome.gradient_norm)) {
     outcome.suspects.assign(rows.begin(), rows.end());
   }

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "model/decoder.h"
+#include "train/data_parallel.h"
 #include "train/example.h"
-#include "train/optimizer.h"
 #include "train/options.h"
 #include "train/packer.h"
 
@@ -34,11 +34,11 @@ struct StepOutcome {
 };
 
 /// Overwrites the gradients of `decoder` with those of the mean loss over all targets of `rows`,
-/// which are the batch of `step`. `stop` (may be empty) is asked between micro-batches; after a yes
-/// there is no outcome, and nothing but the gradients was touched. A micro-batch whose loss is not
-/// finite is the last one.
-[[nodiscard]] std::optional<StepOutcome> run_batch(model::Decoder& decoder,
-                                                   const Optimizer& optimizer,
+/// which are the batch of `step`: each rank computes its share of them, and gets the sums of
+/// DataParallel::finish_sums(). `stop` (may be empty) is asked between micro-batches; after a yes
+/// on any rank there is no outcome on any, and nothing but the gradients was touched. A micro-batch
+/// whose loss is not finite is its rank's last one. The outcome is the same on all ranks.
+[[nodiscard]] std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& parallel,
                                                    std::span<const Example> examples,
                                                    std::span<const Row* const> rows,
                                                    const TrainOptions& options, std::int64_t step,

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "train/checkpoint.h"
+#include "train/data_parallel.h"
 #include "train/flops.h"
 #include "train/monitor.h"
 #include "train/optimizer.h"
@@ -47,32 +48,40 @@ class Run {
         policy_(spike_policy(options_.on_spike)),
         plan_(input.train, options_, input.decoder.config()),
         schedule_(make_schedule(options_, plan_.steps())),
-        optimizer_(std::as_const(input.decoder).trainable(), adamw_settings(options_)),
-        store_(input.dir, input.key, options_.keep, input.disk) {}
+        parallel_(input.ranks, input.decoder, input.dist.zero),
+        optimizer_(std::as_const(input.decoder).trainable(), adamw_settings(options_),
+                   parallel_.updated_slices()),
+        store_(input.dir, input.key, options_.keep, input.disk, &parallel_) {
+    parallel_.ranks().set_timeout(input.dist.timeout);
+  }
 
   TrainResult run() {
     const auto resumed = store_.load(input_.decoder, optimizer_);
     if (resumed) {
       state_ = *resumed;
       protect_rollback_target();
-      log::info("{}: resuming after step {} of {}", input_.label, state_.step, plan_.steps());
+      if (parallel_.is_root()) {
+        log::info("{}: resuming after step {} of {}", input_.label, state_.step, plan_.steps());
+      }
     }
     store_.evict();  // a kill may have come between a save and its eviction
     last_saved_ = resumed ? state_.step : -1;
     seconds_before_ = state_.seconds;
     started_ = monotonic_seconds();
     if (state_.step < plan_.steps()) {
-      monitor_.emplace(MonitorSettings{.label = input_.label,
-                                       .dir = input_.dir,
-                                       .steps = plan_.steps(),
-                                       .gemm_rate = input_.gemm_rate,
-                                       .disk = input_.disk},
-                       last_saved_);
-      monitor_->event(resumed ? "resume" : "start", state_.step);
-      input_.decoder.enable_gradients(training_shape(options_).gradients);
+      if (parallel_.is_root()) {
+        monitor_.emplace(MonitorSettings{.label = input_.label,
+                                         .dir = input_.dir,
+                                         .steps = plan_.steps(),
+                                         .gemm_rate = input_.gemm_rate * parallel_.ranks().size(),
+                                         .disk = input_.disk},
+                         last_saved_);
+      }
+      event(resumed ? "resume" : "start");
+      parallel_.enable_gradients(training_shape(options_).gradients);
       if (!resumed) begin();
       loop();
-      monitor_->event("end", state_.step);
+      event("end");
     }
     return {.steps = plan_.steps(),
             .resumed_from = resumed ? resumed->step : 0,
@@ -99,7 +108,7 @@ class Run {
       state_.first_eval_loss = state_.eval_loss;
       state_.first_base_eval_loss = state_.base_eval_loss;
       state_.seconds = monotonic_seconds() - started_;
-      monitor_->before_training(state_);
+      if (monitor_) monitor_->before_training(state_);
     }
     if (policy_ == SpikePolicy::kRollback) save();  // the first steps may have to be taken back too
   }
@@ -109,7 +118,7 @@ class Run {
       const std::int64_t step = state_.step + 1;
       const double begun = monotonic_seconds();
       const std::vector<const Row*> rows = plan_.rows(step, state_.row_offset);
-      const auto outcome = run_batch(input_.decoder, optimizer_, input_.train, rows, options_, step,
+      const auto outcome = run_batch(input_.decoder, parallel_, input_.train, rows, options_, step,
                                      input_.should_stop);
       if (!outcome) stop();
       store_.check();
@@ -132,10 +141,28 @@ class Run {
       const bool is_last = step == plan_.steps();
       facts.evaluated = is_due(options_.eval_every, step, is_last) && evaluate_heldout();
       state_.seconds = seconds_before_ + monotonic_seconds() - started_;
-      monitor_->step(state_, *outcome, facts);
+      if (monitor_) monitor_->step(state_, *outcome, facts);
       if (is_due(options_.checkpoint_every, step, is_last)) is_last ? save_and_wait() : save();
-      if (!is_last && input_.should_stop && input_.should_stop()) stop();
+      if (!is_last && must_stop()) stop();
     }
+  }
+
+  // On all ranks when on any.
+  bool must_stop() {
+    const bool mine = input_.should_stop && input_.should_stop();
+    return parallel_.is_alone() ? mine : dist::any_rank(parallel_.ranks(), mine);
+  }
+
+  void event(std::string_view name, const Json& detail = Json::object()) {
+    if (monitor_) monitor_->event(name, state_.step, detail);
+  }
+
+  // What all ranks fail with alike. None ends before the first has written what it has to: the
+  // launcher would take that one down, too.
+  [[noreturn]] void fail(const Error& error) {
+    parallel_.ranks().barrier();
+    if (parallel_.is_root()) throw Error(error);
+    throw Error(error.code(), "");
   }
 
   static bool is_due(std::int64_t every, std::int64_t step, bool is_last) {
@@ -145,6 +172,7 @@ class Run {
   void update(const StepOutcome& outcome, std::int64_t step) {
     optimizer_.update(input_.decoder.trainable(), state_.updates + 1, schedule_.learning_rate(step),
                       outcome.gradient_norm);
+    parallel_.gather_parameters();
     if (state_.updates == 0) state_.first_loss = outcome.loss;
     ++state_.updates;
     state_.loss = outcome.loss;
@@ -158,21 +186,23 @@ class Run {
     Json json = to_json(spike);
     json["action"] = stops ? "stop" : options_.on_spike;
     if (!stops && policy_ == SpikePolicy::kRollback) json["to"] = rollback_target(spike.step);
-    if (!stops) monitor_->add_spike(json);
-    json.erase("step");
-    monitor_->event("spike", spike.step, json);
+    if (monitor_) {
+      if (!stops) monitor_->add_spike(json);
+      json.erase("step");
+      monitor_->event("spike", spike.step, json);
+    }
     if (policy_ == SpikePolicy::kStop) {
-      throw Error(
-          ExitCode::kData, describe(spike),
-          "look at these examples; lower train.lr or train.clip_norm, or let train.on_spike "
-          "= \"skip\" or \"rollback\" pass over them");
+      fail(Error(ExitCode::kData, describe(spike),
+                 "look at these examples; lower train.lr or train.clip_norm, or let train.on_spike "
+                 "= \"skip\" or \"rollback\" pass over them"));
     }
     if (too_many) {
-      throw Error(ExitCode::kData,
-                  fmt::format("{}; this is more than train.max_spikes = {}", describe(spike),
-                              options_.max_spikes),
-                  "so many are no accident: lower train.lr, or look at the data and the model");
+      fail(Error(ExitCode::kData,
+                 fmt::format("{}; this is more than train.max_spikes = {}", describe(spike),
+                             options_.max_spikes),
+                 "so many are no accident: lower train.lr, or look at the data and the model"));
     }
+    if (!parallel_.is_root()) return;
     log::warn("{}; {}", describe(spike),
               policy_ == SpikePolicy::kSkip
                   ? std::string("its update is left out")
@@ -196,10 +226,10 @@ class Run {
     const TrainState before = state_;
     const auto loaded = store_.load_at(input_.decoder, optimizer_, rollback_target(spiked));
     if (!loaded) {
-      throw Error(ExitCode::kData,
-                  fmt::format("{}: no whole checkpoint of step {} to roll back to",
-                              printable(input_.dir.native()), rollback_target(spiked)),
-                  "train.on_spike = \"skip\" needs none");
+      fail(Error(ExitCode::kData,
+                 fmt::format("{}: no whole checkpoint of step {} to roll back to",
+                             printable(input_.dir.native()), rollback_target(spiked)),
+                 "train.on_spike = \"skip\" needs none"));
     }
     state_ = *loaded;
     state_.row_offset = plan_.offset_behind(spiked, before.row_offset, state_.step + 1);
@@ -208,12 +238,13 @@ class Run {
     state_.tokens = before.tokens;
     state_.step_seconds = before.step_seconds;
     last_saved_ = state_.step;
-    monitor_->go_back(state_.step);
+    if (monitor_) monitor_->go_back(state_.step);
   }
 
   bool evaluate_heldout() {
     const auto measure = [&](const std::vector<Example>& examples) {
-      return evaluate(input_.decoder, examples, options_.seq_len, options_.micro_batch);
+      return evaluate(input_.decoder, examples, options_.seq_len, options_.micro_batch,
+                      &parallel_.ranks());
     };
     state_.eval_loss = measure(input_.heldout);
     state_.base_eval_loss = measure(input_.base_heldout);
@@ -222,7 +253,7 @@ class Run {
 
   void save() {
     if (!options_.background_checkpoints) return save_and_wait();
-    monitor_->sync();
+    if (monitor_) monitor_->sync();
     protect_rollback_target();
     store_.save_in_background(state_, input_.decoder, optimizer_, input_.extra_files);
     last_saved_ = state_.step;
@@ -231,7 +262,7 @@ class Run {
 
   // Before an end there is nothing to go on with meanwhile.
   void save_and_wait() {
-    monitor_->sync();
+    if (monitor_) monitor_->sync();
     protect_rollback_target();
     store_.save(state_, input_.decoder, optimizer_, input_.extra_files);
     last_saved_ = state_.step;
@@ -240,7 +271,9 @@ class Run {
 
   // Checkpoints are events when they are on the disk.
   void tell_saved() {
-    for (const std::int64_t step : store_.take_written()) monitor_->event("checkpoint", step);
+    for (const std::int64_t step : store_.take_written()) {
+      if (monitor_) monitor_->event("checkpoint", step);
+    }
   }
 
   // A step that was begun is forgotten: it is run again, whole.
@@ -248,13 +281,13 @@ class Run {
     if (state_.step > 0 && last_saved_ != state_.step) save_and_wait();
     store_.wait();
     tell_saved();
-    monitor_->event("stop", state_.step);
-    throw Error(ExitCode::kTryAgain,
-                state_.step == 0
-                    ? std::string("training stopped before its first step was done")
-                    : fmt::format("training stopped after step {} of {}; its checkpoint is saved",
-                                  state_.step, plan_.steps()),
-                "run the same command again to continue");
+    event("stop");
+    fail(Error(ExitCode::kTryAgain,
+               state_.step == 0
+                   ? std::string("training stopped before its first step was done")
+                   : fmt::format("training stopped after step {} of {}; its checkpoint is saved",
+                                 state_.step, plan_.steps()),
+               "run the same command again to continue"));
   }
 
   const TrainInput& input_;
@@ -262,9 +295,10 @@ class Run {
   SpikePolicy policy_;
   TrainPlan plan_;
   Schedule schedule_;
+  DataParallel parallel_;
   Optimizer optimizer_;
   CheckpointStore store_;
-  std::optional<Monitor> monitor_;  // while there is something to train
+  std::optional<Monitor> monitor_;  // of the first rank, while there is something to train
   TrainState state_;
   std::int64_t last_saved_ = -1;
   double seconds_before_ = 0.0;
@@ -276,18 +310,32 @@ class Run {
 TrainResult train(const TrainInput& input) { return Run(input).run(); }
 
 std::optional<double> evaluate(model::Decoder& decoder, const std::vector<Example>& examples,
-                               std::int64_t seq_len, std::int64_t micro_batch) {
+                               std::int64_t seq_len, std::int64_t micro_batch,
+                               dist::Communicator* ranks) {
   const Packing packing = pack(examples, seq_len, decoder.config().vocab_size, kHeldoutSeed);
   std::vector<const Row*> rows;
   for (const Row& row : packing.rows) rows.push_back(&row);
   const std::span<const Row* const> all(rows);
-  model::LossSum sum;
-  for (std::size_t at = 0; at < rows.size(); at += static_cast<std::size_t>(micro_batch)) {
-    const auto part =
-        all.subspan(at, std::min(static_cast<std::size_t>(micro_batch), rows.size() - at));
+  const auto micro = static_cast<std::size_t>(micro_batch);
+  const std::size_t batches = (rows.size() + micro - 1) / micro;
+  const std::size_t first = ranks == nullptr ? 0 : static_cast<std::size_t>(ranks->rank());
+  const std::size_t stride = ranks == nullptr ? 1 : static_cast<std::size_t>(ranks->size());
+  std::vector<double> losses(batches);
+  std::vector<std::int64_t> targets(batches);
+  for (std::size_t i = first; i < batches; i += stride) {
+    const auto part = all.subspan(i * micro, std::min(micro, rows.size() - i * micro));
     const model::LossSum loss = decoder.forward(make_batch(examples, part, seq_len));
-    sum.loss += loss.loss;
-    sum.targets += loss.targets;
+    losses[i] = loss.loss;
+    targets[i] = loss.targets;
+  }
+  if (ranks != nullptr) {  // each batch is one rank's
+    ranks->all_reduce(std::span(losses));
+    ranks->all_reduce(std::span(targets));
+  }
+  model::LossSum sum;
+  for (std::size_t i = 0; i < batches; ++i) {
+    sum.loss += losses[i];
+    sum.targets += targets[i];
   }
   if (sum.targets == 0) return std::nullopt;
   return sum.loss / static_cast<double>(sum.targets);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/interrupt.h"
+#include "dist/communicator.h"
 #include "io/file.h"
 #include "model/decoder.h"
 #include "train/example.h"
@@ -33,6 +34,11 @@ struct TrainInput {
   /// Copied into every checkpoint (tokenizer.model ...), so that each is a model folder of its own.
   std::map<std::string, std::string> extra_files = {};
   double gemm_rate = 0.0;  ///< of this machine, see flops.h; 0 = unknown: shares of it are not told
+  /// The ranks that train together, each with a decoder of the same weights and with the same data
+  /// and options; null = this process alone. It outlives the decoder. The first rank writes what is
+  /// one file for all, and speaks.
+  dist::Communicator* ranks = nullptr;
+  DistOptions dist = {};
   io::Disk& disk = io::posix_disk();
   /// Asked between steps and between micro-batches; true = forget the step that was begun, save a
   /// checkpoint of the last whole one, if there was any, and throw Error(kTryAgain).
@@ -58,22 +64,24 @@ struct TrainResult {
   std::optional<double> base_eval_loss;
 };
 
-/// Trains to the end, from the newest whole checkpoint of the same key if there is one; a run that
-/// had already ended only loads its weights. The loss of a step, and its gradient, is the mean over
-/// all targets of the step, however it is cut into micro-batches. Rows are a stream, epoch after
-/// epoch, each in an order of its own; only the very last step may be smaller than the others.
-/// Throws Error:
+/// Trains to the end, from the newest whole checkpoint of the same key if there is one, saved by
+/// any number of ranks; a run that had already ended only loads its weights. The loss of a step,
+/// and its gradient, is the mean over all targets of the step, however it is cut into
+/// micro-batches. Rows are a stream, epoch after epoch, each in an order of its own; only the very
+/// last step may be smaller than the others. Throws Error:
 ///   kConfig    batch_tokens < seq_len; seq_len beyond the model's positions; an unknown choice
 ///   kData      an example does not fit the model; nothing to train on; a spike (spikes.h) that
 ///              train.on_spike does not pass over: step, examples and sources named, nothing
 ///              updated with it
-///   kTryAgain  stopped; disk full (the last checkpoint is whole)
+///   kTryAgain  stopped; disk full (the last checkpoint is whole); ranks that are lost
+/// What all ranks fail with alike is told by the first alone: the others' message is empty.
 TrainResult train(const TrainInput& input);
 
 /// Mean loss a target, of examples that are packed like the training's; nothing when none has a
-/// target.
+/// target. Several ranks share the work; all get the same bits, those that one alone would.
 [[nodiscard]] std::optional<double> evaluate(model::Decoder& decoder,
                                              const std::vector<Example>& examples,
-                                             std::int64_t seq_len, std::int64_t micro_batch);
+                                             std::int64_t seq_len, std::int64_t micro_batch,
+                                             dist::Communicator* ranks = nullptr);
 
 }  // namespace nativo::train

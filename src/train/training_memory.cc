@@ -121,14 +121,17 @@ std::size_t TrainingMemory::peak() const {
 }
 
 TrainingMemory training_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                               const LoraTableOptions& lora) {
+                               const LoraTableOptions& lora, const RankCount& ranks) {
   const Adapted how = adapted(config, options, lora);
   const model::LoraConfig* adapters = how.lora ? &*how.lora : nullptr;
-  const model::TrainingShape shape = training_shape(options);
+  model::TrainingShape shape = training_shape(options);
+  if (ranks.ranks > 1) shape.gradients = model::GradientMemory::kApart;
   const model::MemoryPlan plan = model::memory_plan(config, how.quantization, adapters, shape);
   const std::int64_t trained =
       adapters != nullptr ? lora_parameter_count(*adapters, config) : config.parameter_count();
-  const std::size_t moments = state_bytes(state_type_from_option(options.optimizer_state), trained);
+  const StateType state = state_type_from_option(options.optimizer_state);
+  const std::int64_t own = (trained + ranks.ranks - 1) / ranks.ranks;  // to a piece of the norm
+  const std::size_t moments = state_bytes(state, ranks.zero >= 1 ? own : trained);
 
   TrainingMemory memory;
   Table table(memory);
@@ -147,17 +150,18 @@ TrainingMemory training_memory(const model::DecoderConfig& config, const TrainOp
   table.pass(Phase::kSave, plan.backward, plan.memory.pass);
   if (options.background_checkpoints) {
     table.set("snapshot", Phase::kSave,
-              static_cast<std::size_t>(trained) * sizeof(float) + moments);
+              static_cast<std::size_t>(own) * sizeof(float) + state_bytes(state, own));
   }
   return memory;
 }
 
 MemoryChoice fitting_choice(const model::DecoderConfig& config, const TrainOptions& options,
-                            const LoraTableOptions& lora, std::size_t available) {
+                            const LoraTableOptions& lora, std::size_t available,
+                            const RankCount& ranks) {
   const auto peak = [&](const std::vector<Change>& changes) {
     TrainOptions changed = options;
     for (const Change& change : changes) change.apply(changed);
-    return training_memory(config, changed, lora).peak();
+    return training_memory(config, changed, lora, ranks).peak();
   };
   std::vector<Change> taken;
   std::size_t least = peak(taken);
@@ -188,11 +192,11 @@ MemoryChoice fitting_choice(const model::DecoderConfig& config, const TrainOptio
 }
 
 void require_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                    const LoraTableOptions& lora, std::size_t available) {
+                    const LoraTableOptions& lora, std::size_t available, const RankCount& ranks) {
   const auto human = [](std::size_t bytes) { return human_bytes(static_cast<double>(bytes)); };
-  const std::size_t needed = training_memory(config, options, lora).peak();
+  const std::size_t needed = training_memory(config, options, lora, ranks).peak();
   if (needed <= available) return;
-  const MemoryChoice choice = fitting_choice(config, options, lora, available);
+  const MemoryChoice choice = fitting_choice(config, options, lora, available, ranks);
   std::string hint = "choose a smaller model or train.seq_len";
   if (choice.peak <= available) {
     hint = fmt::format("it fits with {}: {}", choice.settings, human(choice.peak));
@@ -200,8 +204,8 @@ void require_memory(const model::DecoderConfig& config, const TrainOptions& opti
     hint = fmt::format("even with {} it needs {}: {}", choice.settings, human(choice.peak), hint);
   }
   throw Error(ExitCode::kTryAgain,
-              fmt::format("training this model needs {} of memory, {} are available", human(needed),
-                          human(available)),
+              fmt::format("training this model needs {} of memory{}, {} are available",
+                          human(needed), ranks.ranks > 1 ? " on each rank" : "", human(available)),
               hint + "; `nativo memory` shows what takes how much");
 }
 

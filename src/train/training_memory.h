@@ -50,11 +50,19 @@ inline constexpr std::size_t kProgramBytes = std::size_t{16} << 20;
 /// Measured: what products pack, what passes on the way to files, stacks of threads.
 inline constexpr std::size_t kBufferBytes = std::size_t{16} << 20;
 
-/// The plan of a run of `config` with these options; its data, 5 bytes a token, come on top. Throws
-/// Error(kConfig) for options that are none (method, recompute, optimizer_state).
+/// How many ranks share a training, and how (DistOptions).
+struct RankCount {
+  std::int64_t ranks = 1;
+  std::int64_t zero = 1;
+};
+
+/// What the largest of the ranks of a run of `config` with these options holds; its data, 5 bytes a
+/// token, come on top. Throws Error(kConfig) for options that are none (method, recompute,
+/// optimizer_state).
 [[nodiscard]] TrainingMemory training_memory(const model::DecoderConfig& config,
                                              const TrainOptions& options,
-                                             const LoraTableOptions& lora);
+                                             const LoraTableOptions& lora,
+                                             const RankCount& ranks = {});
 
 /// A way to train in less memory.
 struct MemoryChoice {
@@ -67,12 +75,13 @@ struct MemoryChoice {
 /// When nothing fits, those that need least.
 [[nodiscard]] MemoryChoice fitting_choice(const model::DecoderConfig& config,
                                           const TrainOptions& options, const LoraTableOptions& lora,
-                                          std::size_t available);
+                                          std::size_t available, const RankCount& ranks = {});
 
-/// Throws Error(kTryAgain) when the run's peak is beyond `available` bytes (of a process that holds
+/// Throws Error(kTryAgain) when a rank's peak is beyond `available` bytes (of a process that holds
 /// nothing yet); the hint is fitting_choice().
 void require_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                    const LoraTableOptions& lora, std::size_t available);
+                    const LoraTableOptions& lora, std::size_t available,
+                    const RankCount& ranks = {});
 
 /// The classic rule of full fine-tuning in mixed precision: 24 bytes a parameter, without
 /// activations.

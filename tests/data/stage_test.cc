@@ -323,6 +323,10 @@ class KillingDisk final : public io::Disk {
     step();
     return std::make_unique<File>(*this, io::posix_disk().append(path));
   }
+  std::unique_ptr<io::WritableFile> write_at(const fs::path& path, std::uint64_t at) override {
+    step();
+    return std::make_unique<File>(*this, io::posix_disk().write_at(path, at));
+  }
   void rename(const fs::path& from, const fs::path& to) override {
     step();
     io::posix_disk().rename(from, to);

@@ -104,6 +104,7 @@ class Case {
       : communicator_(communicator), nodes_(nodes), count_(count) {
     if (allocated) {
       auto memory = communicator.allocate(count * sizeof(T) + 192, "a test");
+      require(reinterpret_cast<std::uintptr_t>(memory.data()) % 64 == 0, "memory is aligned");
       values_ = {reinterpret_cast<T*>(memory.data() + 64), count};
     } else {
       own_.resize(count);

@@ -42,6 +42,10 @@ class FaultyDisk final : public Disk {
     step("append", path);
     return std::make_unique<File>(*this, path, posix_disk().append(path));
   }
+  std::unique_ptr<WritableFile> write_at(const fs::path& path, std::uint64_t offset) override {
+    step("write_at", path);
+    return std::make_unique<File>(*this, path, posix_disk().write_at(path, offset));
+  }
   void rename(const fs::path& from, const fs::path& to) override {
     step("rename", to);
     posix_disk().rename(from, to);

@@ -51,6 +51,9 @@ class GatedDisk final : public io::Disk {
   std::unique_ptr<io::WritableFile> append(const fs::path& path) override {
     return under().append(path);
   }
+  std::unique_ptr<io::WritableFile> write_at(const fs::path& path, std::uint64_t at) override {
+    return under().write_at(path, at);
+  }
   void rename(const fs::path& from, const fs::path& to) override { under().rename(from, to); }
   void sync_folder(const fs::path& folder) override { under().sync_folder(folder); }
   void remove_all(const fs::path& path) override { under().remove_all(path); }

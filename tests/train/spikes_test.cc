@@ -108,10 +108,11 @@ TEST_F(SpikesTest, SkipLeavesTheStepOutAndCountsOnlyUpdates) {
                                               .weight_decay = input.options.weight_decay,
                                               .clip_norm = input.options.clip_norm});
   TrainPlan plan(input.train, input.options, expected.config());
+  DataParallel parallel(nullptr, expected, 0);
   std::int64_t updates = 0;
   for (std::int64_t step = 1; step <= plan.steps(); ++step) {
     const auto outcome =
-        run_batch(expected, optimizer, input.train, plan.rows(step, 0), input.options, step, {});
+        run_batch(expected, parallel, input.train, plan.rows(step, 0), input.options, step, {});
     if (!std::isfinite(outcome->loss)) continue;
     const double lr = lines_of(root_)[static_cast<std::size_t>(step)]["lr"];
     optimizer.update(expected.parameters(), ++updates, lr, outcome->gradient_norm);

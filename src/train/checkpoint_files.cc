@@ -1,0 +1,102 @@
+#include "train/checkpoint_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "io/file.h"
+#include "io/range_digest.h"
+#include "model/peft_adapter.h"
+#include "model/safetensors.h"
+
+namespace nativo::train {
+namespace fs = std::filesystem;
+namespace {
+
+std::string shown(const fs::path& path) { return printable(path.string()); }
+
+[[noreturn]] void bad(const fs::path& path, const std::string& reason) {
+  throw Error(ExitCode::kData, fmt::format("{}: {}", shown(path), reason));
+}
+
+const model::TensorEntry& find_tensor(const model::SafetensorsFile& file, const std::string& name,
+                                      const std::vector<std::int64_t>& shape) {
+  const model::TensorEntry* entry = file.find(name);
+  if (entry == nullptr || entry->shape != shape) {
+    bad(file.path(),
+        fmt::format("tensor \"{}\" of shape {} is not in it", name, model::shape_text(shape)));
+  }
+  return *entry;
+}
+
+void verify_entry(const fs::path& manifest, const fs::path& file, const Json& entry) {
+  if (!entry.is_object() || !entry.contains("bytes") ||
+      entry.contains("sha256") == entry.contains("ranges")) {
+    bad(manifest, fmt::format("\"{}\" is not an entry of a manifest", shown(file.filename())));
+  }
+  std::error_code error;
+  const std::uint64_t bytes = fs::file_size(file, error);
+  if (error) bad(file, "missing");
+  if (entry["bytes"] != bytes) bad(file, "its size is not the manifest's");
+  if (entry.contains("ranges")) {
+    io::check_ranges(file, io::ranges_from_json(entry["ranges"], shown(manifest)));
+  } else if (entry["sha256"] != io::file_sha256(file)) {
+    bad(file, "its SHA-256 is not the manifest's");
+  }
+}
+
+}  // namespace
+
+const char* checkpoint_weights(bool adapters) {
+  return adapters ? model::kAdapterWeights : kCheckpointModel;
+}
+
+std::string checkpoint_manifest(const Json& files) {
+  const bool has_ranges =
+      std::ranges::any_of(files, [](const Json& entry) { return entry.contains("ranges"); });
+  return dump_json_pretty({{"version", has_ranges ? 2 : 1}, {"files", files}});
+}
+
+void verify_checkpoint(const fs::path& folder) {
+  const fs::path path = folder / kCheckpointManifest;
+  const Json manifest = parse_json(io::read_file(path, kCheckpointSmallFile), shown(path));
+  const Json version = manifest.is_object() ? manifest.value("version", Json()) : Json();
+  if ((version != 1 && version != 2) || !manifest.contains("files") ||
+      !manifest["files"].is_object()) {
+    bad(path, "not a manifest of version 1 or 2");
+  }
+  const Json& files = manifest["files"];
+  for (const char* name : {checkpoint_weights(!files.contains(kCheckpointModel)),
+                           kCheckpointOptimizer, kCheckpointState}) {
+    if (!files.contains(name)) bad(path, fmt::format("{} is not listed", name));
+  }
+  for (const auto& [name, entry] : files.items()) {
+    if (name.find('/') != std::string::npos) {
+      bad(path, fmt::format("\"{}\" is not an entry of a manifest", printable(name)));
+    }
+    verify_entry(path, folder / name, entry);
+  }
+}
+
+void read_checkpoint(const fs::path& folder, model::Decoder& decoder, Optimizer& optimizer) {
+  const model::SafetensorsFile weights(folder / checkpoint_weights(decoder.lora() != nullptr));
+  for (model::Parameter& parameter : decoder.trainable()) {
+    weights.read(find_tensor(weights, parameter.name, parameter.shape), parameter.value);
+  }
+  const model::SafetensorsFile state(folder / kCheckpointOptimizer);
+  for (const StateTensor& tensor : optimizer.state()) {
+    const model::TensorEntry& entry = find_tensor(state, tensor.name, tensor.shape);
+    if (entry.type != tensor.type) {
+      bad(state.path(),
+          fmt::format("tensor \"{}\" is {}, not {}", tensor.name,
+                      model::safetensors_name(entry.type), model::safetensors_name(tensor.type)));
+    }
+    const auto part = state.bytes(entry).subspan(tensor.begin, tensor.bytes.size());
+    std::ranges::copy(part, tensor.bytes.begin());
+  }
+}
+
+}  // namespace nativo::train
