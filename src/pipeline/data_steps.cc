@@ -37,6 +37,25 @@ Step record_step(const Context& context, std::string name, std::int64_t version,
   return step;
 }
 
+/// What of [translate] decides the translations: files count by their content, not where they lie,
+/// and how fast a language model is asked, for how much and with which key counts for nothing.
+Json translation_options(const translate::TranslateOptions& options, const std::string& language) {
+  Json json = config::to_json(options);
+  json["argos"].erase("package");
+  if (options.engine != "llm") {
+    json.erase("llm");
+    return json;
+  }
+  Json& llm = json["llm"];
+  for (const char* const key :
+       {"api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "max_retries",
+        "retry_wait", "timeout", "budget_tokens", "cache", "model_dir"}) {
+    llm.erase(key);
+  }
+  llm["prompt"] = translate::load_prompt(options.llm.prompt, options.from, language).digest();
+  return json;
+}
+
 }  // namespace
 
 Step ingest_step(const Context& context) {
@@ -79,8 +98,7 @@ Step translate_step(const Context& context, std::string input) {
       [context](data::StageSpec& spec) {
         const translate::TranslateOptions& options = context->options.translate;
         const std::string& language = context->options.run.language;
-        spec.options["translate"] = config::to_json(options);
-        spec.options["translate"]["argos"].erase("package");  // content counts, not where it lies
+        spec.options["translate"] = translation_options(options, language);
         spec.options["language"] = language;
         const auto add = [&](const fs::path& path, const std::string& as) {
           for (Json file : context->digests.digests(path)) {

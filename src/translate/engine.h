@@ -66,6 +66,7 @@ struct Translation {
   std::size_t words = 0;    ///< words that the engine was asked to translate
   std::size_t unknown = 0;  ///< of these, words it did not know
   bool ok = false;          ///< false when the engine lost or doubled a part, or gave no answer
+  std::string reason = {};  ///< why it is not ok, when the engine knows; no secrets
 };
 
 /// How much text an engine wants at a time.

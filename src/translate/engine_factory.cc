@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "translate/apertium_engine.h"
 #include "translate/argos_engine.h"
+#include "translate/llm_engine.h"
 #include "translate/translate_stage.h"
 
 namespace nativo::translate {
@@ -43,6 +44,20 @@ constexpr std::array kMakers = {
           },
           [](const TranslateOptions& options, const std::string& to) {
             return argos_route(options.argos, options.from, to);
+          }},
+    Maker{"llm",
+          [](const TranslateOptions& options, const std::string& to) {
+            return make_llm_engine(options.llm, options.from, to);
+          },
+          [](const TranslateOptions& options, const std::string& to) {
+            check_llm_engine(options.llm, options.from, to);
+          },
+          [](const TranslateOptions& options, const std::string&) {
+            Paths paths;
+            for (const std::string& path : {options.llm.chat.model_dir, options.llm.prompt}) {
+              if (!path.empty()) paths.emplace_back(path);
+            }
+            return paths;
           }},
 };
 

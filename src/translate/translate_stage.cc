@@ -82,6 +82,7 @@ void TranslateOptions::visit(config::Visitor& v) {
       dates);
   v.path({.name = "glossary", .help = "file of terms: source TAB target [TAB flags]"}, glossary);
   v.table({.name = "argos", .help = "Argos Translate's packages, when the engine is argos"}, argos);
+  v.table({.name = "llm", .help = "the language model of engine \"llm\""}, llm);
 }
 
 struct RecordTranslator::State {
@@ -130,8 +131,10 @@ struct RecordTranslator::State {
       }
       const Translation& translation = memory.at(memory_key(*piece.sentence));
       if (!translation.ok) {
-        outcome.rejection =
-            Rejection{"engine_failed", std::string(utf8_prefix(piece.sentence->text, 200))};
+        outcome.rejection = Rejection{
+            "engine_failed",
+            std::string(utf8_prefix(
+                translation.reason.empty() ? piece.sentence->text : translation.reason, 200))};
         return outcome;
       }
       outcome.text += translation.text;

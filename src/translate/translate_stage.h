@@ -9,6 +9,7 @@
 #include "data/stage.h"
 #include "translate/argos_engine.h"
 #include "translate/engine.h"
+#include "translate/llm_engine.h"
 
 namespace nativo::translate {
 
@@ -24,6 +25,7 @@ struct TranslateOptions {
   bool localize_numbers = false;
   std::string dates = "keep";
   std::string glossary;
+  LlmOptions llm{};
   void visit(config::Visitor& v);
 };
 
