@@ -49,3 +49,18 @@ for folder in sys.argv[2:]:
         assert abs(mine - other) < 1e-6 * abs(other), (folder, mine, other)
 PYTHON
 expect 0 score --model four/checkpoints/step-00000006 --tokens counting.jsonl
+
+# A rank that is killed takes the others with it; gone on with, the bits are those of a run that was not.
+long=("${options[@]}" --set train.max_steps=400 --set train.checkpoint_every=20)
+ranks 3 train "${long[@]}" --out through
+mpirun -n 3 --oversubscribe --bind-to none "$NATIVO" train "${long[@]}" --out killed >/dev/null 2>&1 &
+launcher=$!
+until ls killed/checkpoints/step-*/manifest.json >/dev/null 2>&1; do
+  kill -0 "$launcher" 2>/dev/null || fail "ended before a rank was killed"
+  sleep 0.05
+done
+kill -9 "$(pgrep -P "$launcher" | tail -1)"
+wait "$launcher" && fail "a killed rank went unnoticed"
+ranks 3 train "${long[@]}" --out killed
+says "resuming after step"
+cmp through/model/model.safetensors killed/model/model.safetensors || fail "other bits after a kill"
