@@ -256,6 +256,11 @@ void SourceOptions::visit(config::Visitor& v) {
   v.value({.name = "text_key", .help = "key of the text; empty = text, then content, then body"},
           text_key);
   v.value({.name = "limit", .help = "read at most this many rows; 0 = all", .min = 0}, limit);
+  v.value(
+      {.name = "translate",
+       .help = "step of translate.ladder at which its records begin; empty = as [translate.route] "
+               "decides"},
+      translate);
   v.value({.name = "weight",
            .help = "how often the mix takes a record: 0.5 = every other one, 2 = twice",
            .min = 0},

@@ -25,6 +25,7 @@ struct SourceOptions {
   std::string task;        ///< overrides the rows' own
   std::string text_key;    ///< for shape "text": which key holds it ("" = text, then content, body)
   std::int64_t limit = 0;  ///< at most this many rows; 0 = all
+  std::string translate;   ///< step of the ladder that its records begin at; "" = as routed
   double weight =
       1.0;  ///< how often the mix takes a record of this source: 0.5 = every other, 2 = twice
   void visit(config::Visitor& v);

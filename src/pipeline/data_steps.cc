@@ -1,13 +1,18 @@
 // The data stages as steps: ingest, translate, filter, dedup, mix.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "config/json_writer.h"
 #include "pipeline/pipeline.h"
 #include "text/tokenizer.h"
+#include "text/words.h"
 #include "translate/engine_factory.h"
+#include "translate/router.h"
 
 namespace nativo::pipeline {
 namespace {
@@ -42,7 +47,10 @@ Step record_step(const Context& context, std::string name, std::int64_t version,
 Json translation_options(const translate::TranslateOptions& options, const std::string& language) {
   Json json = config::to_json(options);
   json["argos"].erase("package");
-  if (options.engine != "llm") {
+  json.erase("memory");  // saves time, changes nothing
+  json.erase("dedup_sources");
+  const std::vector<std::string> engines = options.steps();
+  if (std::ranges::find(engines, "llm") == engines.end()) {
     json.erase("llm");
     return json;
   }
@@ -56,7 +64,59 @@ Json translation_options(const translate::TranslateOptions& options, const std::
   return json;
 }
 
+/// The steps of the ladder that sources ask for.
+std::map<std::string, std::string> source_steps(const PipelineOptions& options) {
+  std::map<std::string, std::string> steps;
+  for (const auto& [name, source] : options.source) {
+    if (!source.translate.empty()) steps[name] = source.translate;
+  }
+  return steps;
+}
+
+/// How often words are used, where the router asks: as its file says, or in the records of `stage`.
+translate::WordFrequencies route_frequencies(const PipelineOptions& options,
+                                             const fs::path& stage) {
+  const translate::RouteOptions& route = options.translate.route;
+  translate::WordFrequencies frequencies;
+  if (route.complex.empty() || route.rarity.weight <= 0) return frequencies;
+  if (!route.frequencies.empty()) return translate::WordFrequencies::load(route.frequencies);
+  data::RecordReader reader(stage);
+  for (data::Record record; reader.next(record);) {
+    if (record.lang != options.translate.from) continue;
+    for (const data::Message& message : record.messages) frequencies.add(message.content);
+    frequencies.add(record.text);
+  }
+  return frequencies;
+}
+
 }  // namespace
+
+std::vector<RouteForecast> forecast_routes(const PipelineOptions& options, const fs::path& stage) {
+  const std::vector<std::string> steps = options.translate.steps();
+  const translate::WordFrequencies frequencies = route_frequencies(options, stage);
+  const translate::Router router(options.translate.route, steps, source_steps(options),
+                                 frequencies);
+  std::vector<RouteForecast> forecast;
+  for (const std::string& step : steps) forecast.push_back({.step = step});
+  data::RecordReader reader(stage);
+  for (data::Record record; reader.next(record);) {
+    if (record.lang != options.translate.from) continue;
+    const translate::Route route = router.route(record);
+    RouteForecast& line = forecast[route.step];
+    ++line.rows;
+    line.tokens += text::split_words(record.text).size();
+    for (const data::Message& message : record.messages) {
+      line.tokens += text::split_words(message.content).size();
+    }
+    if (route.step == 0) continue;
+    const std::string why = route.by_source ? "source"
+                            : route.parts.empty()
+                                ? "threshold"
+                                : std::string(translate::feature_name(route.parts.front().first));
+    ++line.reasons[why];
+  }
+  return forecast;
+}
 
 Step ingest_step(const Context& context) {
   Step step;
@@ -71,8 +131,9 @@ Step ingest_step(const Context& context) {
     spec.options["ingest"] = config::to_json(context->options.ingest);
     for (const auto& [name, source] : context->options.source) {
       Json options = config::to_json(source);
-      options.erase("path");    // content counts, not where it lies
-      options.erase("weight");  // the mix's business
+      options.erase("path");       // content counts, not where it lies
+      options.erase("weight");     // the mix's business
+      options.erase("translate");  // the translation's
       spec.options["source"][name] = std::move(options);
       if (!fs::exists(source.path)) {
         throw Error(ExitCode::kMissingInput,
@@ -92,14 +153,28 @@ Step ingest_step(const Context& context) {
   return step;
 }
 
+Step dedup_sources_step(const Context& context, std::string input) {
+  return record_step(
+      context, "dedup_sources", dedup::kDedupVersion, std::move(input),
+      [context](data::StageSpec& spec) {
+        spec.options["dedup"] = config::to_json(context->options.dedup);
+      },
+      [context](const data::StageSpec& spec, data::RecordReader& reader) {
+        dedup::run_dedup(context->stage(spec.name), spec, reader, context->options.dedup);
+      });
+}
+
 Step translate_step(const Context& context, std::string input) {
   return record_step(
-      context, "translate", translate::kTranslateVersion, std::move(input),
+      context, "translate", translate::kTranslateVersion, input,
       [context](data::StageSpec& spec) {
         const translate::TranslateOptions& options = context->options.translate;
         const std::string& language = context->options.run.language;
         spec.options["translate"] = translation_options(options, language);
         spec.options["language"] = language;
+        for (const auto& [source, step] : source_steps(context->options)) {
+          spec.options["source_steps"][source] = step;
+        }
         const auto add = [&](const fs::path& path, const std::string& as) {
           for (Json file : context->digests.digests(path)) {
             file["name"] = as + "/" + file["name"].get<std::string>();
@@ -107,13 +182,23 @@ Step translate_step(const Context& context, std::string input) {
           }
         };
         if (!options.glossary.empty()) add(options.glossary, "glossary");
-        for (const fs::path& path : translate::engine_inputs(options.engine, options, language)) {
-          add(path, "engine");
+        if (!options.route.frequencies.empty()) add(options.route.frequencies, "frequencies");
+        std::set<fs::path> engine_files;  // steps may share a package
+        for (const std::string& name : options.steps()) {
+          for (const fs::path& path : translate::engine_inputs(name, options, language)) {
+            if (engine_files.insert(path).second) add(path, "engine");
+          }
         }
       },
-      [context](const data::StageSpec& spec, data::RecordReader& reader) {
-        translate::run_translate(context->stage(spec.name), spec, reader,
-                                 context->options.translate, context->options.run.language);
+      [context, input](const data::StageSpec& spec, data::RecordReader& reader) {
+        const PipelineOptions& options = context->options;
+        const translate::TranslateSetting setting{
+            .target = options.run.language,
+            .memory = options.translate.memory.empty() ? context->folder / "translation-memory"
+                                                       : fs::path(options.translate.memory),
+            .source_steps = source_steps(options)};
+        translate::run_translate(context->stage(spec.name), spec, reader, options.translate,
+                                 setting, route_frequencies(options, context->stage(input)));
       });
 }
 

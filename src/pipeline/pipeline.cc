@@ -14,6 +14,7 @@
 #include "io/run_lock.h"
 #include "pipeline/training.h"
 #include "report/report.h"
+#include "translate/review.h"
 
 namespace nativo::pipeline {
 namespace {
@@ -41,7 +42,7 @@ void announce(const Step& step, std::string_view action, double seconds) {
   const data::Manifest manifest = data::read_manifest(step.folder);
   std::string what =
       manifest.rows_in > 0 ? summary(manifest) : manifest.detail.value("summary", "done");
-  log::info("{:<10} {:<7} {}  ({})", step.name, action, printable(what), human_duration(seconds));
+  log::info("{:<13} {:<7} {}  ({})", step.name, action, printable(what), human_duration(seconds));
 }
 
 }  // namespace
@@ -57,7 +58,9 @@ Pipeline::Pipeline(PipelineOptions options)
     : context_(std::make_shared<RunContext>(std::move(options))) {
   steps_.push_back(ingest_step(context_));
   steps_.push_back(tokenizer_step(context_));
-  steps_.push_back(translate_step(context_, "ingest"));
+  const bool dedup_sources = context_->options.translate.dedup_sources;
+  if (dedup_sources) steps_.push_back(dedup_sources_step(context_, "ingest"));
+  steps_.push_back(translate_step(context_, dedup_sources ? "dedup_sources" : "ingest"));
   steps_.push_back(filter_step(context_, "translate", /*with_tokenizer=*/true));
   steps_.push_back(dedup_step(context_, "filter"));
   steps_.push_back(mix_step(context_, "dedup"));
@@ -139,11 +142,36 @@ void Pipeline::run_steps(std::string_view until) {
     if (step.name == until) return;
   }
   if (until.empty()) {
+    write_translation_review();
     report::write_report(context_->folder, context_->folder / "report.html");
-    log::info("{:<10} {:<7} {}  (run: {})", "report", "done",
+    log::info("{:<13} {:<7} {}  (run: {})", "report", "done",
               (context_->folder / "report.html").native(),
               human_duration(monotonic_seconds() - start));
   }
+}
+
+void Pipeline::write_translation_review() const {
+  const auto translate = std::ranges::find(steps_, "translate", &Step::name);
+  if (translate == steps_.end() || !is_complete(*translate)) return;
+  constexpr std::size_t kPairs = 12;
+  io::write_file_atomically(
+      context_->folder / "translation-review.json",
+      dump_json_pretty(translate::review_translations(
+          translate->folder, context_->stage(translate->needs.front()), kPairs)));
+}
+
+std::vector<RouteForecast> Pipeline::forecast() {
+  if (context_->options.translate.steps().size() < 2) return {};
+  const auto translate = std::ranges::find(steps_, "translate", &Step::name);
+  if (translate == steps_.end()) return {};
+  for (auto step = steps_.begin(); step != translate; ++step) {
+    if (step->name == "tokenizer") continue;  // not on the records' way
+    if (!is_complete(*step) ||
+        !data::is_complete(step->folder, step->spec().key, /*verify=*/false)) {
+      return {};
+    }
+  }
+  return forecast_routes(context_->options, context_->stage(translate->needs.front()));
 }
 
 std::vector<PlanLine> Pipeline::plan() {

@@ -1,6 +1,8 @@
 // The steps of a run in their order, from sources to the report. The only place that knows it.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,6 +14,19 @@
 #include "pipeline/step.h"
 
 namespace nativo::pipeline {
+
+/// What one step of the translation's ladder is expected to get first.
+struct RouteForecast {
+  std::string step;
+  std::uint64_t rows = 0;
+  std::uint64_t tokens = 0;                           ///< words and marks (text/words.h)
+  std::map<std::string, std::uint64_t> reasons = {};  ///< rows by what weighed most, or "source"
+};
+
+/// Routes the records of the finished stage in `stage` as the translation would. What fails a check
+/// there goes one step up: that only the run can say. Throws Error for a rule that makes no sense.
+[[nodiscard]] std::vector<RouteForecast> forecast_routes(const PipelineOptions& options,
+                                                         const fs::path& stage);
 
 /// What every step of one run shares.
 struct RunContext {
@@ -27,7 +42,8 @@ struct RunContext {
 /// A run: its options and its steps.
 class Pipeline {
  public:
-  /// All steps: ingest, tokenizer, translate, filter, dedup, mix, base (init: only), train, eval.
+  /// All steps: ingest, tokenizer, dedup_sources (if translate.dedup_sources), translate, filter,
+  /// dedup, mix, base (init: only), train, eval.
   explicit Pipeline(PipelineOptions options);
   /// A single data stage (translate, filter, dedup, mix) fed by the sources, in a folder of its
   /// own.
@@ -37,6 +53,10 @@ class Pipeline {
   /// Holds the run folder's lock; writes nativo.lock.toml. Throws Error. With several `ranks` all
   /// call it; the first does everything, the others come to the trainings.
   void run(std::string_view until = "", dist::Communicator* ranks = nullptr);
+
+  /// How the translation would divide its rows, a line a step of the ladder; empty when what it
+  /// reads is not there or not up to date, or when there is one step only. Reads all of its input.
+  [[nodiscard]] std::vector<RouteForecast> forecast();
 
   /// What run() would do. Reads, writes nothing but the digest cache.
   [[nodiscard]] std::vector<PlanLine> plan();
@@ -48,6 +68,8 @@ class Pipeline {
   void run_steps(std::string_view until);
   void follow();
   void run_step(const Step& step, const data::StageSpec& spec);
+  /// translation-review.json in the run folder, for the report.
+  void write_translation_review() const;
 
   std::shared_ptr<RunContext> context_;
   std::vector<Step> steps_;
@@ -59,6 +81,8 @@ class Pipeline {
 /// Builders of the steps, by kind. Data stages read the records of `input` (a stage's name).
 [[nodiscard]] Step ingest_step(const std::shared_ptr<RunContext>& context);
 [[nodiscard]] Step tokenizer_step(const std::shared_ptr<RunContext>& context);
+[[nodiscard]] Step dedup_sources_step(const std::shared_ptr<RunContext>& context,
+                                      std::string input);
 [[nodiscard]] Step translate_step(const std::shared_ptr<RunContext>& context, std::string input);
 [[nodiscard]] Step filter_step(const std::shared_ptr<RunContext>& context, std::string input,
                                bool with_tokenizer);

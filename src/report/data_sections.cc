@@ -13,6 +13,7 @@ namespace {
 
 std::string stage_does(const std::string& name) {
   if (name == "ingest") return "read and brought into one shape";
+  if (name == "dedup_sources") return "one of each pair of near-equals, before it is translated";
   if (name == "translate") return "English into the language";
   if (name == "filter") return "rules a record must obey";
   if (name == "dedup") return "one of each pair of near-equals";

@@ -14,10 +14,10 @@ namespace {
 
 std::string navigation(const std::string& content) {
   constexpr std::pair<const char*, const char*> kSections[] = {
-      {"evaluation", "Evaluation"}, {"dialogues", "Dialogues"},
-      {"training", "Training"},     {"data", "Data"},
-      {"lengths", "Lengths"},       {"sources", "Sources"},
-      {"options", "Options"}};
+      {"evaluation", "Evaluation"},   {"dialogues", "Dialogues"},
+      {"training", "Training"},       {"data", "Data"},
+      {"translation", "Translation"}, {"lengths", "Lengths"},
+      {"sources", "Sources"},         {"options", "Options"}};
   std::string links;
   for (const auto& [id, title] : kSections) {
     if (content.find(fmt::format("<section id=\"{}\">", id)) == std::string::npos) continue;
@@ -32,7 +32,8 @@ std::string render_report(const fs::path& run_folder) {
   const RunFiles run = read_run(run_folder);
   const std::string header = headline_section(run);
   const std::string content = evaluation_section(run) + dialogues_section(run) +
-                              training_section(run) + stages_section(run) + lengths_section(run) +
+                              training_section(run) + stages_section(run) +
+                              translation_section(run) + lengths_section(run) +
                               sources_section(run) + lock_section(run);
   // Nobody's script but these two: their digests stand in the page's policy.
   const std::string policy =

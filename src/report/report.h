@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 
 /// The page about what lies in `run_folder`; everything in it is optional:
 ///   nativo.lock.toml                                   shown folded
-///   stages/{ingest,translate,filter,dedup,mix}/manifest.json
+///   stages/{ingest,dedup_sources,translate,filter,dedup,mix}/manifest.json
+///   translation-review.json                            when it is of that translation
 ///   {base,train}/metrics.jsonl, events.jsonl, summary.json   or, of a training without a pipeline,
 ///                                                            these in the folder itself
 ///   eval/comparison.json, eval/dialogues.json

@@ -82,6 +82,22 @@ struct Dialogue {
   std::string prompt, base, tuned;
 };
 
+/// A translation and what it was made of, or a row that was rejected ("" = its translation).
+struct TranslationPair {
+  std::string source, translation;
+  std::string note;  ///< engine and figures, or rule and value; and what failed on the way
+};
+
+/// What the stage translate says of itself in its manifest, and translation-review.json.
+struct TranslationFacts {
+  std::string engine;  ///< "argos, llm"
+  std::vector<std::pair<std::string, std::uint64_t>> rows_by_step;
+  /// By step, the rules that sent rows up or out.
+  std::vector<std::pair<std::string, std::vector<std::pair<std::string, std::uint64_t>>>> failures;
+  std::vector<std::pair<double, std::uint64_t>> length_ratios;  ///< lower edge of a tenth -> rows
+  std::vector<TranslationPair> worst, rejected;
+};
+
 struct RunFiles {
   std::vector<StageFacts> stages;
   std::vector<SourceFacts> sources;
@@ -90,6 +106,7 @@ struct RunFiles {
   std::optional<TaskFacts> average;
   double confidence = 0.95;
   std::vector<Dialogue> dialogues;
+  std::optional<TranslationFacts> translation;
   std::string lock;                  ///< nativo.lock.toml
   std::string language, base_model;  ///< as the lock says, or empty
 };

@@ -14,6 +14,7 @@ namespace nativo::report {
 [[nodiscard]] std::string dialogues_section(const RunFiles& run);
 [[nodiscard]] std::string training_section(const RunFiles& run);
 [[nodiscard]] std::string stages_section(const RunFiles& run);
+[[nodiscard]] std::string translation_section(const RunFiles& run);
 [[nodiscard]] std::string lengths_section(const RunFiles& run);
 [[nodiscard]] std::string sources_section(const RunFiles& run);
 [[nodiscard]] std::string lock_section(const RunFiles& run);

@@ -112,12 +112,28 @@ double length_deviation(const Side& source, const Side& result, const LengthMode
 /// Whether no translator may change the span: what looks like an identifier or a path can be a word
 /// ("15th", "file(s)", "and/or") that has a form of its own in each language.
 bool is_strict(text::SpanKind kind, std::string_view bytes) {
-  if (kind == text::SpanKind::kNumber || kind == text::SpanKind::kUnit) return false;
-  if (kind == text::SpanKind::kIdentifier) return bytes.find('_') != bytes.npos;
-  if (kind == text::SpanKind::kPath) {
-    return bytes.starts_with('/') || bytes.starts_with('.') || bytes.starts_with('~');
+  using Kind = text::SpanKind;
+  switch (kind) {
+    case Kind::kFrontMatter:
+    case Kind::kFencedCode:
+    case Kind::kCodeLines:
+    case Kind::kInlineCode:
+    case Kind::kMath:
+    case Kind::kUrl:
+    case Kind::kEmail:
+    case Kind::kPlaceholder:
+    case Kind::kMessageFormat:
+    case Kind::kTag:
+    case Kind::kLiteral:
+    case Kind::kTerm:
+      return true;
+    case Kind::kIdentifier:
+      return bytes.find('_') != bytes.npos;
+    case Kind::kPath:
+      return bytes.starts_with('/') || bytes.starts_with('.') || bytes.starts_with('~');
+    default:
+      return false;
   }
-  return true;
 }
 
 double damaged_spans(const Side& source, const Side& result) {

@@ -61,15 +61,29 @@ constexpr std::array kMakers = {
           }},
 };
 
-const Maker& maker(std::string_view name) {
-  const auto found = std::find_if(kMakers.begin(), kMakers.end(),
-                                  [&](const Maker& each) { return each.name == name; });
-  if (found == kMakers.end()) {
-    throw Error(ExitCode::kConfig,
-                fmt::format("[translate] engine: \"{}\" is unknown", printable(name)),
-                fmt::format("use one of: {}", fmt::join(engine_names(), ", ")));
+/// A name and its variant: argos:greedy, argos:beam.
+struct Named {
+  const Maker& maker;
+  TranslateOptions options;
+};
+
+Named resolve(std::string_view name, const TranslateOptions& options) {
+  const std::size_t colon = std::min(name.find(':'), name.size());
+  const auto found = std::find_if(kMakers.begin(), kMakers.end(), [&](const Maker& each) {
+    return each.name == name.substr(0, colon);
+  });
+  const std::string_view variant = name.substr(std::min(colon + 1, name.size()));
+  const bool known = colon == name.size() ||
+                     (name.starts_with("argos:") && (variant == "greedy" || variant == "beam"));
+  if (found == kMakers.end() || !known) {
+    throw Error(
+        ExitCode::kConfig, fmt::format("[translate] engine: \"{}\" is unknown", printable(name)),
+        fmt::format("use one of: {}, argos:greedy, argos:beam", fmt::join(engine_names(), ", ")));
   }
-  return *found;
+  Named named{*found, options};
+  if (variant == "greedy") named.options.argos.beam_size = 1;
+  if (variant == "beam" && options.argos.beam_size == 1) named.options.argos.beam_size = 4;
+  return named;
 }
 
 }  // namespace
@@ -83,19 +97,22 @@ std::vector<std::string_view> engine_names() {
 std::unique_ptr<TranslationEngine> make_engine(std::string_view name,
                                                const TranslateOptions& options,
                                                const std::string& to) {
-  return maker(name).make(options, to);
+  const Named named = resolve(name, options);
+  return named.maker.make(named.options, to);
 }
 
 std::vector<std::filesystem::path> engine_inputs(std::string_view name,
                                                  const TranslateOptions& options,
                                                  const std::string& to) {
-  return maker(name).inputs(options, to);
+  const Named named = resolve(name, options);
+  return named.maker.inputs(named.options, to);
 }
 
 std::optional<Error> engine_unavailable(std::string_view name, const TranslateOptions& options,
                                         const std::string& to) {
   try {
-    maker(name).check(options, to);
+    const Named named = resolve(name, options);
+    named.maker.check(named.options, to);
     return std::nullopt;
   } catch (const Error& error) {
     return error;

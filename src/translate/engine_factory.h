@@ -19,7 +19,8 @@ struct TranslateOptions;  // translate/translate_stage.h
 /// What translate.engine may be.
 [[nodiscard]] std::vector<std::string_view> engine_names();
 
-/// The engine `name` (usually options.engine) for options.from -> `to`, as `options` set it. Throws
+/// The engine `name` (options.engine or a step of the ladder; argos:greedy is argos with a beam of
+/// 1, argos:beam with one of at least 2) for options.from -> `to`, as `options` set it. Throws
 /// Error(kConfig) for an unknown name or when no way joins the languages, Error(kMissingInput) that
 /// says what to install or to fetch, Error(kData) when what the engine reads is damaged.
 [[nodiscard]] std::unique_ptr<TranslationEngine> make_engine(std::string_view name,

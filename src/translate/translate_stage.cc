@@ -2,62 +2,49 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
-#include <map>
 #include <optional>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
-#include "base/strings.h"
+#include "base/log.h"
 #include "text/glossary.h"
 #include "translate/engine_factory.h"
-#include "translate/pieces.h"
-#include "translate/prepare.h"
+#include "translate/translation_memory.h"
 
 namespace nativo::translate {
 namespace {
 
 using data::Record;
 
-/// What became of one message.
-struct Outcome {
-  std::string text;
-  std::size_t sentences = 0;
-  std::size_t words = 0;
-  std::size_t unknown = 0;
-  std::optional<Rejection> rejection;
-};
+double rounded(double value) { return std::round(value * 1000.0) / 1000.0; }
 
-/// One message of a record.
-struct Job {
-  std::size_t record;
-  std::size_t turn;  ///< its place in the conversation
-  std::string_view role;
-  std::string* content;
-  Prepared prepared;
-  Outcome outcome;
-};
-
-void add_jobs(std::size_t index, Record& record, std::vector<Job>& jobs) {
-  for (std::size_t turn = 0; turn < record.messages.size(); ++turn) {
-    data::Message& message = record.messages[turn];
-    jobs.push_back({index, turn, message.role, &message.content, {}, {}});
-  }
-  if (record.messages.empty()) jobs.push_back({index, 0, {}, &record.text, {}, {}});
+/// The lower edge of a tenth, as the manifest's histogram has it; longer than 3 to 1 is one bucket.
+std::string ratio_bucket(double ratio) {
+  return fmt::format("{:.1f}", std::floor(std::min(ratio, 3.0) * 10.0) / 10.0);
 }
 
-Formality formality_of(const std::string& option) {
-  return option == "formal"     ? Formality::kFormal
-         : option == "informal" ? Formality::kInformal
-                                : Formality::kAny;
+/// Puts the translation in the place of what was translated.
+void put_contents(Record& record, std::vector<std::string> contents) {
+  if (record.messages.empty()) {
+    record.text = std::move(contents.front());
+    return;
+  }
+  for (std::size_t i = 0; i < contents.size(); ++i) {
+    record.messages[i].content = std::move(contents[i]);
+  }
 }
 
 }  // namespace
 
 void TranslateOptions::visit(config::Visitor& v) {
   v.value({.name = "engine", .help = "what translates", .choices = engine_names()}, engine);
+  v.value(
+      {.name = "ladder",
+       .help = "engines from the cheapest to the best: a record whose translation fails a check "
+               "goes one up; empty = engine alone"},
+      ladder);
   v.value({.name = "from", .help = "language that is translated (ISO 639-1)"}, from);
   v.value({.name = "block_rows",
            .help = "rows translated between two points at which a run can be continued",
@@ -81,156 +68,128 @@ void TranslateOptions::visit(config::Visitor& v) {
       {.name = "dates", .help = "\"us\": 03/25/2024 becomes 25/03/2024", .choices = {"keep", "us"}},
       dates);
   v.path({.name = "glossary", .help = "file of terms: source TAB target [TAB flags]"}, glossary);
+  v.value({.name = "dedup_sources",
+           .help = "drop equal and nearly equal records (by [dedup]) before they are translated"},
+          dedup_sources);
+  v.path({.name = "memory",
+          .help = "folder of what was translated before, shared by runs and tasks; empty = "
+                  "translation-memory in the run folder"},
+         memory);
+  v.value({.name = "round_trip",
+           .help = "translate back, and fail when chrF2 with the source is below; 0 = do not",
+           .min = 0,
+           .max = 100},
+          round_trip);
+  v.value({.name = "round_trip_engine", .help = "what translates back; empty = the first step"},
+          round_trip_engine);
   v.table({.name = "argos", .help = "Argos Translate's packages, when the engine is argos"}, argos);
   v.table({.name = "llm", .help = "the language model of engine \"llm\""}, llm);
+  v.table({.name = "check", .help = "what makes a translation fail"}, check);
+  v.table({.name = "route", .help = "which step of the ladder a record begins at"}, route);
+}
+
+std::vector<std::string> TranslateOptions::steps() const {
+  return ladder.empty() ? std::vector<std::string>{engine} : ladder;
 }
 
 struct RecordTranslator::State {
-  TranslationEngine& engine;
+  std::vector<LadderStep> steps;
   TranslateOptions options;
   std::string target;
+  const Router* router;
+  TranslationMemory own_memory;  ///< where none is given
+  TranslationMemory& memory;
   text::Glossary glossary;
-  std::unordered_map<std::string, Translation> memory;
+  Ladder ladder;
 
-  /// Asks the engine for all sentences that are not in the memory yet, once each.
-  void ask(std::span<const std::vector<Piece>> messages) {
-    std::vector<Sentence> wanted;
-    std::vector<std::string> keys;
-    std::unordered_set<std::string> asked;
-    for (const std::vector<Piece>& pieces : messages) {
-      for (const Piece& piece : pieces) {
-        if (!piece.sentence) continue;
-        std::string key = memory_key(*piece.sentence);
-        if (memory.contains(key) || !asked.insert(key).second) continue;
-        wanted.push_back(*piece.sentence);
-        keys.push_back(std::move(key));
-      }
-    }
-    if (wanted.empty()) return;
-    std::vector<Translation> answers = engine.translate(wanted);
-    if (answers.size() != wanted.size()) {
-      throw Error(ExitCode::kInternal,
-                  fmt::format("translation engine {}: {} questions, {} answers", engine.name(),
-                              wanted.size(), answers.size()));
-    }
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-      memory.insert_or_assign(std::move(keys[i]), std::move(answers[i]));
-    }
-  }
+  State(std::vector<LadderStep> all, const TranslateOptions& translate_options,
+        std::string language, const Router* with_router, TranslationMemory* with_memory,
+        TranslationEngine* back)
+      : steps(std::move(all)),
+        options(translate_options),
+        target(std::move(language)),
+        router(with_router),
+        memory(with_memory == nullptr ? own_memory : *with_memory),
+        glossary(options.glossary.empty() ? text::Glossary()
+                                          : text::Glossary::load(options.glossary)),
+        ladder(steps, options, target, rules(), memory, back) {}
 
   [[nodiscard]] PrepareRules rules() const {
     return {{options.localize_numbers, options.dates == "us"}, &glossary};
   }
 
-  Outcome join(const Prepared& message, const std::vector<Piece>& pieces) {
-    Outcome outcome;
-    for (const Piece& piece : pieces) {
-      if (!piece.sentence) {
-        outcome.text += piece.verbatim;
-        continue;
-      }
-      const Translation& translation = memory.at(memory_key(*piece.sentence));
-      if (!translation.ok) {
-        outcome.rejection = Rejection{
-            "engine_failed",
-            std::string(utf8_prefix(
-                translation.reason.empty() ? piece.sentence->text : translation.reason, 200))};
-        return outcome;
-      }
-      outcome.text += translation.text;
-      outcome.words += translation.words;
-      outcome.unknown += translation.unknown;
-      ++outcome.sentences;
-    }
-    const auto proof = verify_prepared(message, outcome.text);
-    if (!proof.ok()) outcome.rejection = proof.rejection();
-    return outcome;
+  [[nodiscard]] Json detail(const Record& record, const Climb& climb, const Route& route) const {
+    const TranslationEngine& engine = *steps[climb.step].engine;
+    Json detail = {{"engine", engine.name()},
+                   {"version", engine.version()},
+                   {"from", options.from},
+                   {"source_id", record.id},
+                   {"unknown_words", rounded(climb.unknown_words)},
+                   {"segments", climb.sentences},
+                   {"length_ratio", rounded(climb.length_ratio)}};
+    if (climb.numbers_localized > 0) detail["numbers_localized"] = climb.numbers_localized;
+    if (climb.terms > 0) detail["terms"] = climb.terms;
+    if (climb.round_trip) detail["round_trip"] = rounded(*climb.round_trip);
+    add_path(climb, route, detail);
+    return detail;
   }
 
-  /// Translates the messages; those that come back damaged once more, cut finer. `contexts` is
-  /// empty or has one for each.
-  void translate(std::span<Job* const> jobs, std::span<const Context> contexts) {
-    bool first = true;
-    for (const Grain grain : grains_of(engine.unit())) {
-      std::vector<std::vector<Piece>> messages;
-      std::vector<Job*> open;
-      for (std::size_t i = 0; i < jobs.size(); ++i) {
-        if (!first && !jobs[i]->outcome.rejection) continue;
-        open.push_back(jobs[i]);
-        messages.push_back(cut(jobs[i]->prepared, grain));
-        if (contexts.empty()) continue;
-        for (Piece& piece : messages.back()) {
-          if (piece.sentence) piece.sentence->context = &contexts[i];
-        }
-      }
-      ask(messages);
-      for (std::size_t i = 0; i < open.size(); ++i) {
-        open[i]->outcome = join(open[i]->prepared, messages[i]);
-      }
-      first = false;
-    }
+  /// Which steps, and why: only where there is more than one.
+  void add_path(const Climb& climb, const Route& route, Json& detail) const {
+    if (steps.size() < 2) return;
+    detail["step"] = steps[climb.step].name;
+    if (router != nullptr && router->decides()) detail["route"] = to_json(route, router->steps());
+    if (!climb.failures.empty()) detail["failures"] = to_json(climb.failures);
   }
 
-  /// All first messages together, then all second ones with what became of the first, and so on; a
-  /// record is given up at its first rejected message.
-  void translate_in_turns(std::span<Job> jobs, std::size_t records) {
-    std::vector<std::vector<Turn>> before(records);
-    std::vector<bool> given_up(records, false);
-    for (std::size_t turn = 0;; ++turn) {
-      std::vector<Job*> open;
-      std::vector<Context> contexts;
-      for (Job& job : jobs) {
-        if (job.turn != turn || given_up[job.record]) continue;
-        open.push_back(&job);
-        contexts.push_back(
-            {job.role, before[job.record], formality_of(options.formality), job.prepared.terms});
+  [[nodiscard]] Json count(std::span<const Climb> climbs) const {
+    Json counts = Json::object();
+    const auto add = [](Json& place) {
+      place = place.is_null() ? 1 : place.get<std::int64_t>() + 1;
+    };
+    for (const Climb& climb : climbs) {
+      for (const StepFailure& failure : climb.failures) {
+        add(counts["failures"][failure.step][failure.reason.rule]);
       }
-      if (open.empty()) return;
-      translate(open, contexts);
-      for (const Job* job : open) {
-        if (job->outcome.rejection) given_up[job->record] = true;
-        before[job->record].push_back({std::string(job->role), *job->content, job->outcome.text});
-      }
+      if (climb.rejected) continue;
+      add(counts["rows_by_step"][steps[climb.step].name]);
+      if (climb.length_ratio > 0) add(counts["length_ratio"][ratio_bucket(climb.length_ratio)]);
     }
-  }
-
-  void translate(std::span<Job> jobs, std::size_t records) {
-    for (Job& job : jobs) job.prepared = prepare(*job.content, rules());
-    if (engine.unit() == Unit::kMessage) {
-      translate_in_turns(jobs, records);
-      return;
-    }
-    std::vector<Job*> all;
-    for (Job& job : jobs) all.push_back(&job);
-    translate(all, {});
+    return counts;
   }
 };
 
 RecordTranslator::RecordTranslator(TranslationEngine& engine, const TranslateOptions& options,
                                    std::string target)
-    : state_(new State{
-          engine,
-          options,
-          std::move(target),
-          options.glossary.empty() ? text::Glossary() : text::Glossary::load(options.glossary),
-          {}}) {}
+    : RecordTranslator({{engine.name(), &engine}}, options, std::move(target), nullptr, nullptr,
+                       nullptr) {}
+RecordTranslator::RecordTranslator(std::vector<LadderStep> steps, const TranslateOptions& options,
+                                   std::string target, const Router* router,
+                                   TranslationMemory* memory, TranslationEngine* back)
+    : state_(std::make_unique<State>(std::move(steps), options, std::move(target), router, memory,
+                                     back)) {}
 RecordTranslator::~RecordTranslator() = default;
+
+AskedCounts RecordTranslator::counts() const { return state_->ladder.counts(); }
 
 data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
   State& state = *state_;
-  std::vector<Job> jobs;
-  for (std::size_t r = 0; r < records.size(); ++r) {
-    if (records[r].lang == state.target || records[r].lang != state.options.from) continue;
-    add_jobs(r, records[r], jobs);
+  state.memory.refresh();
+  std::vector<const Record*> wanted;
+  std::vector<std::size_t> starts;
+  std::vector<Route> routes;
+  for (const Record& record : records) {
+    if (record.lang == state.target || record.lang != state.options.from) continue;
+    wanted.push_back(&record);
+    routes.push_back(state.router == nullptr ? Route{} : state.router->route(record));
+    starts.push_back(routes.back().step);
   }
-  state.translate(jobs, records.size());
+  std::vector<Climb> climbs = state.ladder.climb(wanted, starts);
 
   data::BlockResult result;
-  std::uint64_t translated = 0;
   std::uint64_t already = 0;
   std::size_t next = 0;
-  for (std::size_t r = 0; r < records.size(); ++r) {
-    Record& record = records[r];
+  for (Record& record : records) {
     if (record.lang == state.target) {
       ++already;
       result.kept.push_back(std::move(record));
@@ -242,63 +201,74 @@ data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
           {std::move(record), {"no_engine_for_language", std::move(lang)}, {}, {}});
       continue;
     }
-    std::optional<Rejection> rejection;
-    Outcome sum;
-    std::size_t localized = 0;
-    std::size_t forced = 0;
-    const std::size_t first = next;
-    for (; next < jobs.size() && jobs[next].record == r; ++next) {
-      const Outcome& outcome = jobs[next].outcome;
-      if (outcome.rejection && !rejection) rejection = outcome.rejection;
-      sum.sentences += outcome.sentences;
-      sum.words += outcome.words;
-      sum.unknown += outcome.unknown;
-      localized += jobs[next].prepared.localized;
-      forced += jobs[next].prepared.forced;
-    }
-    const double share =
-        sum.words == 0 ? 0.0 : static_cast<double>(sum.unknown) / static_cast<double>(sum.words);
-    if (!rejection && share > state.options.max_unknown) {
-      rejection = Rejection{"too_many_unknown_words", fmt::format("{:.3f}", share)};
-    }
-    if (rejection) {
-      result.rejected.push_back({std::move(record), std::move(*rejection), {}, {}});
+    Climb& climb = climbs[next];
+    const Route& route = routes[next++];
+    if (climb.rejected) {
+      Rejection reason = climb.failures.back().reason;
+      if (state.steps.size() > 1) {
+        Json path = {{"from", state.options.from}};
+        state.add_path(climb, route, path);
+        data::add_lineage(record, "translate", std::move(path));
+      }
+      result.rejected.push_back({std::move(record), std::move(reason), {}, {}});
       continue;
     }
-    for (std::size_t j = first; j < next; ++j) *jobs[j].content = std::move(jobs[j].outcome.text);
-    Json detail = Json::object();
-    detail["engine"] = state.engine.name();
-    detail["version"] = state.engine.version();
-    detail["from"] = state.options.from;
-    detail["source_id"] = record.id;
-    detail["unknown_words"] = std::round(share * 1000.0) / 1000.0;
-    detail["segments"] = sum.sentences;
-    if (localized > 0) detail["numbers_localized"] = localized;
-    if (forced > 0) detail["terms"] = forced;
+    Json detail = state.detail(record, climb, route);
+    put_contents(record, std::move(climb.contents));
     record.lang = state.target;
     record.id = data::content_id(record);
     data::add_lineage(record, "translate", std::move(detail));
     result.kept.push_back(std::move(record));
-    ++translated;
   }
-  result.counts = {{"translated", translated}, {"already_in_language", already}};
+  result.counts = state.count(climbs);
+  result.counts["translated"] =
+      std::ranges::count_if(climbs, [](const Climb& climb) { return !climb.rejected; });
+  result.counts["already_in_language"] = already;
+  state.memory.save();
   return result;
 }
 
 data::Manifest run_translate(const data::fs::path& folder, const data::StageSpec& spec,
                              data::RecordReader& input, const TranslateOptions& options,
-                             const std::string& target_language, io::Disk& disk) {
-  const auto engine = make_engine(options.engine, options, target_language);
-  RecordTranslator translator(*engine, options, target_language);
-  Json detail = Json::object();
-  detail["engine"] = engine->name();
-  detail["version"] = engine->version();
+                             const TranslateSetting& setting, const WordFrequencies& frequencies,
+                             io::Disk& disk) {
+  const std::vector<std::string> names = options.steps();
+  const Router router(options.route, names, setting.source_steps, frequencies);
+  std::vector<std::unique_ptr<TranslationEngine>> engines;
+  std::vector<LadderStep> steps;
+  Json detail = {{"engine", Json::array()}, {"version", Json::array()}};
+  for (const std::string& name : names) {
+    engines.push_back(make_engine(name, options, setting.target));
+    steps.push_back({name, engines.back().get()});
+    detail["engine"].push_back(engines.back()->name());
+    detail["version"].push_back(engines.back()->version());
+  }
+  if (names.size() == 1) {
+    detail = {{"engine", engines.front()->name()}, {"version", engines.front()->version()}};
+  }
+  std::unique_ptr<TranslationEngine> back;
+  if (options.round_trip > 0) {
+    TranslateOptions reverse = options;
+    reverse.from = setting.target;
+    back =
+        make_engine(options.round_trip_engine.empty() ? names.front() : options.round_trip_engine,
+                    reverse, options.from);
+  }
+  TranslationMemory memory(setting.memory, disk);
+  RecordTranslator translator(std::move(steps), options, setting.target, &router, &memory,
+                              back.get());
   detail["from"] = options.from;
-  detail["to"] = target_language;
-  return data::run_blocks(
+  detail["to"] = setting.target;
+  data::Manifest manifest = data::run_blocks(
       folder, spec, input, static_cast<std::size_t>(options.block_rows),
       [&](std::vector<Record> rows) { return translator.translate(std::move(rows)); },
       std::move(detail), disk);
+  // Not in the manifest, which is the same with and without a memory.
+  const AskedCounts counts = translator.counts();
+  if (counts.asked + counts.remembered > 0) {
+    log::info("translate: {} segments asked for, {} known before", counts.asked, counts.remembered);
+  }
+  return manifest;
 }
 
 }  // namespace nativo::translate

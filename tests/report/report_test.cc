@@ -351,5 +351,37 @@ TEST_F(ReportTest, ATrainingWithoutAPipelineHasAPageToo) {
   EXPECT_EQ(chart_json(render_report(folder_))["trainings"][0]["loss"], Json::parse("[[1, 4.0]]"));
 }
 
+TEST_F(ReportTest, TheTranslationIsToldWithItsWorstPairs) {
+  put_json("stages/translate/manifest.json",
+           {{"key", "k1"},
+            {"rows_in", 12},
+            {"rows_out", 10},
+            {"rejects", {{"length_ratio", 2}}},
+            {"detail",
+             {{"engine", {"argos", "llm"}},
+              {"rows_by_step", {{"argos:greedy", 9}, {"llm", 1}}},
+              {"failures", {{"argos:greedy", {{"repetition", 3}}}, {"llm", {{"length_ratio", 2}}}}},
+              {"length_ratio", {{"0.9", 4}, {"1.1", 6}}}}}});
+  const Json pair = {
+      {"source", "The <b>cat</b>"},
+      {"translation", "Il <script>gatto"},
+      {"step", "llm"},
+      {"length_ratio", 1.31},
+      {"failures", {{{"step", "argos:greedy"}, {"rule", "repetition"}, {"value", "44 > 20"}}}}};
+  const Json reject = {{"source", "A dog"}, {"rule", "length_ratio"}, {"value", "5.1 > 3.5"}};
+  Json review = {{"format", 1}, {"key", "k1"}, {"worst", {pair}}, {"rejected", {reject}}};
+  put_json("translation-review.json", review);
+  const std::string page = render_report(folder_);
+  EXPECT_THAT(page, AllOf(HasSubstr("10 rows by argos, llm."), HasSubstr("Il &lt;script&gt;gatto"),
+                          HasSubstr("failed before: argos:greedy: repetition 44 &gt; 20"),
+                          HasSubstr("length_ratio: 5.1 &gt; 3.5"), HasSubstr("length 1.31"),
+                          HasSubstr("1.1 to 1.2: 6 rows (60.0 %)")));
+  review["key"] = "another";  // of another translation: not shown
+  put_json("translation-review.json", review);
+  EXPECT_THAT(render_report(folder_), Not(HasSubstr("A dog")));
+  put_json("translation-review.json", Json::array());
+  EXPECT_THAT(damage(), HasSubstr("translation-review.json"));
+}
+
 }  // namespace
 }  // namespace nativo::report

@@ -6,7 +6,7 @@ expect 0 plan -c nativo.toml
 says 'ingest +run +never ran'
 says 'train +run +when'
 expect 0 run -c nativo.toml
-for stage in ingest translate filter dedup mix; do rows_balance $stage; done
+for stage in ingest dedup_sources translate filter dedup mix; do rows_balance $stage; done
 rejects dedup exact_duplicate 2
 manifest dedup "m['rejects']['near_duplicate'] >= 4"
 [ -s run/report.html ] || fail "no report"
@@ -26,7 +26,7 @@ says '<s>⟦'
 
 before=$(sha256sum run/train/model/model.safetensors run/stages/*/records-*.zst)
 expect 0 run -c nativo.toml
-for step in ingest tokenizer translate filter dedup mix base train eval; do says "$step +reused"; done
+for step in ingest tokenizer dedup_sources translate filter dedup mix base train eval; do says "$step +reused"; done
 [ "$before" = "$(sha256sum run/train/model/model.safetensors run/stages/*/records-*.zst)" ] || fail "reuse changed files"
 
 expect 0 plan -c nativo.toml --set mix.heldout_share=0.2
@@ -37,7 +37,7 @@ says 'mix +run +mix\.heldout_share'
 mv run first
 expect 0 run -c nativo.toml --set run.threads=1
 cmp first/train/model/model.safetensors run/train/model/model.safetensors || fail "not deterministic"
-for stage in ingest translate filter dedup mix; do
+for stage in ingest dedup_sources translate filter dedup mix; do
   cmp first/stages/$stage/records-00000.jsonl.zst run/stages/$stage/records-00000.jsonl.zst || fail "$stage is not deterministic"
 done
 

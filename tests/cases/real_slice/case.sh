@@ -13,7 +13,7 @@ NATIVO=$NATIVO "$SOURCE/tools/run_real" "$NATIVO_DATA" $limits --set run.dir="$P
   --set eval.task.xcopa_it.limit=10 --set eval.task.squad_it.limit=4 \
   --set eval.task.nextword_it.limit=10 >stdout.txt 2>stderr.txt || code=$?
 [ $code = 0 ] || fail "exit code $code"
-for stage in ingest translate filter dedup mix; do rows_balance $stage; done
+for stage in ingest dedup_sources translate filter dedup mix; do rows_balance $stage; done
 # React's pages were mostly left in English: the filter must notice.
 manifest filter "sum(n for r, n in m['rejects'].items() if 'lang' in r) >= 15"
 [ -s run/report.html ] || fail "no report"
