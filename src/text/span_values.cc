@@ -187,7 +187,11 @@ std::size_t match_percent(std::string_view text, std::size_t i) {
   while (k < text.size() && (is_digit(text[k]) || is_one_of(text[k], ".*"))) ++k;
   while (k < text.size() && is_one_of(text[k], "hlqjztL")) ++k;
   if (k >= text.size() || !is_one_of(text[k], "sdifFgGeEoxXucpn@")) return kNoSpan;
-  return is_alpha(char_at(text, k + 1)) || is_digit(char_at(text, k + 1)) ? kNoSpan : k + 1;
+  const char next = char_at(text, k + 1);
+  if (!is_alpha(next) && !is_digit(next)) return k + 1;
+  // "%ss" in the plural, "%dx%d", "%ds": one letter of text behind the mark.
+  const bool glued = (next == 's' || next == 'x') && !is_alpha(char_at(text, k + 2));
+  return glued && !after_digit && is_one_of(text[k], "sd") ? k + 1 : kNoSpan;
 }
 
 std::size_t match_sigil(std::string_view text, std::size_t i) {

@@ -145,7 +145,7 @@ struct RecordTranslator::State {
   [[nodiscard]] Json count(std::span<const Climb> climbs) const {
     Json counts = Json::object();
     const auto add = [](Json& place) {
-      place = place.is_null() ? 1 : place.get<std::int64_t>() + 1;
+      place = place.is_null() ? std::uint64_t{1} : place.get<std::uint64_t>() + 1;
     };
     for (const Climb& climb : climbs) {
       for (const StepFailure& failure : climb.failures) {
@@ -221,8 +221,8 @@ data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
     result.kept.push_back(std::move(record));
   }
   result.counts = state.count(climbs);
-  result.counts["translated"] =
-      std::ranges::count_if(climbs, [](const Climb& climb) { return !climb.rejected; });
+  result.counts["translated"] = static_cast<std::uint64_t>(
+      std::ranges::count_if(climbs, [](const Climb& climb) { return !climb.rejected; }));
   result.counts["already_in_language"] = already;
   state.memory.save();
   return result;

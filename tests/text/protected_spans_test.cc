@@ -86,6 +86,9 @@ TEST(FindSpans, PlaceholdersTagsAndLiterals) {
   EXPECT_THAT(found("Dear {name}, {{code}} is %s of %1$s, ${x}"),
               ElementsAre("placeholder:{name}", "placeholder:{{code}}", "placeholder:%s",
                           "placeholder:%1$s", "placeholder:${x}"));
+  EXPECT_THAT(found("for %ss (%dx%d, %ds)"),
+              ElementsAre("placeholder:%s", "placeholder:%d", "placeholder:%d", "placeholder:%d"));
+  EXPECT_THAT(found("a %sure thing"), IsEmpty());
   EXPECT_THAT(
       found("a <b>bold</b> word <<48/2=24>>24, 3 < 4"),
       ElementsAre("tag:<b>", "tag:</b>", "tag:<<48/2=24>>", "number:24", "number:3", "number:4"));
