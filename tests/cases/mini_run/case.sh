@@ -7,8 +7,8 @@ says 'ingest +run +never ran'
 says 'train +run +when'
 expect 0 run -c nativo.toml
 for stage in ingest dedup_sources translate filter dedup mix; do rows_balance $stage; done
-rejects dedup exact_duplicate 2
-manifest dedup "m['rejects']['near_duplicate'] >= 4"
+rejects dedup_sources exact_duplicate 2
+manifest dedup_sources "m['rejects']['near_duplicate'] >= 4"
 [ -s run/report.html ] || fail "no report"
 [ -s run/eval/comparison.json ] || fail "no comparison"
 [ -s run/train/model/model.safetensors ] || fail "no model"
