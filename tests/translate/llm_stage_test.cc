@@ -82,7 +82,8 @@ struct StageRun {
     data::StageSpec spec{
         .name = "translate", .key = "0123456789abcdef", .version = 1, .options = {}};
     data::RecordReader reader(std::vector<data::fs::path>{input});
-    return run_translate(folder / "stages" / "translate", spec, reader, options, "it");
+    const TranslateSetting setting{.target = "it", .memory = {}, .source_steps = {}};
+    return run_translate(folder / "stages" / "translate", spec, reader, options, setting, {});
   }
   [[nodiscard]] std::string output() const {
     std::string all;
