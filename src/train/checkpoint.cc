@@ -78,18 +78,27 @@ CheckpointStore::CheckpointStore(fs::path train_dir, std::string key, std::int64
                                  io::Disk& disk, DataParallel* parallel)
     : train_dir_(std::move(train_dir)),
       root_(train_dir_ / "checkpoints"),
+      fence_(train_dir_),
       key_(std::move(key)),
       keep_(std::max<std::int64_t>(keep, 1)),
       disk_(disk),
       parallel_(parallel) {
   if (parallel_ != nullptr && !parallel_->is_alone()) shared_.emplace(*parallel_, disk_);
   if (!is_root()) return;
+  fence_.check();
   disk_.make_folders(root_);
   collect_leftovers();
 }
 
 fs::path CheckpointStore::folder(std::int64_t step) const {
   return root_ / fmt::format("{}{:08}", kPrefix, step);
+}
+
+fs::path CheckpointStore::temporary(std::int64_t step) const {
+  fs::path path = folder(step);
+  if (fence_.restart() > 0) path += fmt::format(".start-{}", fence_.restart());
+  path += kLeftover;
+  return path;
 }
 
 void CheckpointStore::collect_leftovers() {
@@ -234,9 +243,7 @@ void CheckpointStore::begin_shared(const TrainState& state, const model::Decoder
                                    const Optimizer& optimizer,
                                    const std::map<std::string, std::string>& extra_files,
                                    bool copies) {
-  fs::path temporary = folder(state.step);
-  temporary += kLeftover;
-  shared_->begin(temporary, state_text(state), decoder, optimizer, extra_files, copies);
+  shared_->begin(temporary(state.step), state_text(state), decoder, optimizer, extra_files, copies);
   reached_ = state.step;
   sharing_ = state.step;
 }
@@ -279,25 +286,24 @@ CheckpointStore::~CheckpointStore() {
 
 void CheckpointStore::write(const TrainState& state, const TrainedTensors& tensors,
                             const std::map<std::string, std::string>& extra_files) {
-  fs::path temporary = folder(state.step);
-  temporary += kLeftover;
+  const fs::path into = temporary(state.step);
   try {
-    disk_.remove_all(temporary);
-    disk_.make_folders(temporary);
-    model::Digests digests = write_weights(temporary, tensors, extra_files, disk_);
+    disk_.remove_all(into);
+    disk_.make_folders(into);
+    model::Digests digests = write_weights(into, tensors, extra_files, disk_);
     digests[kCheckpointOptimizer] = model::write_safetensors(
-        temporary / kCheckpointOptimizer, tensors.optimizer, model::StorageType::kF32, {}, disk_);
+        into / kCheckpointOptimizer, tensors.optimizer, model::StorageType::kF32, {}, disk_);
     const std::string text = state_text(state);
-    io::write_file_atomically(temporary / kCheckpointState, text, disk_);
+    io::write_file_atomically(into / kCheckpointState, text, disk_);
     digests[kCheckpointState] = sha256_hex(text);
     Json files = Json::object();
     for (const auto& [name, digest] : digests) {
-      files[name] = {{"bytes", fs::file_size(temporary / name)}, {"sha256", digest}};
+      files[name] = {{"bytes", fs::file_size(into / name)}, {"sha256", digest}};
     }
     commit(state.step, files);
   } catch (...) {
     std::error_code ignored;  // gives the space back; what stays is collected at the next start
-    fs::remove_all(temporary, ignored);
+    fs::remove_all(into, ignored);
     throw;
   }
 }
@@ -310,11 +316,10 @@ std::string CheckpointStore::state_text(const TrainState& state) const {
 
 // The folder gets its manifest, then its name.
 void CheckpointStore::commit(std::int64_t step, const Json& files) {
-  const fs::path target = folder(step);
-  fs::path temporary = target;
-  temporary += kLeftover;
-  io::write_file_atomically(temporary / kCheckpointManifest, checkpoint_manifest(files), disk_);
-  io::commit_folder(temporary, target, disk_);
+  const fs::path from = temporary(step);
+  io::write_file_atomically(from / kCheckpointManifest, checkpoint_manifest(files), disk_);
+  fence_.check();
+  io::commit_folder(from, folder(step), disk_);
   {
     const std::lock_guard lock(mutex_);
     written_.push_back(step);

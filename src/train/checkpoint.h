@@ -27,6 +27,7 @@
 #include "io/file.h"
 #include "model/decoder.h"
 #include "train/data_parallel.h"
+#include "train/fence.h"
 #include "train/optimizer.h"
 #include "train/shared_checkpoint.h"
 #include "train/snapshot.h"
@@ -73,8 +74,9 @@ class CheckpointStore {
   void evict();
 
   /// Saves, then evicts. On failure (Error kTryAgain when the disk is
-  /// full) the checkpoints saved before are untouched. `extra_files` go into the model folder, and
-  /// nowhere when there is only an adapter.
+  /// full, kLocked when a newer start of the run has taken over: fence.h) the checkpoints saved
+  /// before are untouched. `extra_files` go into the model folder, and nowhere when there is only
+  /// an adapter.
   void save(const TrainState& state, const model::Decoder& decoder, const Optimizer& optimizer,
             const std::map<std::string, std::string>& extra_files);
 
@@ -112,6 +114,9 @@ class CheckpointStore {
   void finish_shared();
   [[nodiscard]] std::string state_text(const TrainState& state) const;
   void commit(std::int64_t step, const Json& files);
+  /// Where a checkpoint is written; of its own for every start of the run, so that one that was
+  /// overtaken spoils nothing.
+  [[nodiscard]] std::filesystem::path temporary(std::int64_t step) const;
   void collect_leftovers();
   void set_aside(const std::string& reason);
   [[nodiscard]] std::optional<TrainState> read(std::int64_t step, bool& foreign) const;
@@ -122,6 +127,7 @@ class CheckpointStore {
 
   std::filesystem::path train_dir_;
   std::filesystem::path root_;
+  Fence fence_;
   std::string key_;
   std::int64_t keep_;
   std::mutex mutex_;
