@@ -94,6 +94,17 @@ bool reads_like_prose(std::string_view line) {
   return words >= 6 && others * 12 <= letters;
 }
 
+/// "Welcome (back), {name}"
+bool ends_with_placeholder(std::string_view line) {
+  const std::size_t open = line.rfind('{');
+  if (!line.ends_with("}") || open == std::string_view::npos || open + 2 >= line.size())
+    return false;
+  for (std::size_t i = open + 1; i + 1 < line.size(); ++i) {
+    if (!is_word(line[i])) return false;
+  }
+  return open > 0 && line[open - 1] == ' ' && !has_any(line, "=;");
+}
+
 /// Text without its tags: two words with a space between them.
 bool has_prose_between_tags(std::string_view line) {
   bool inside = false;
@@ -136,7 +147,8 @@ LineKind classify(std::string_view raw) {
   if (is_statement(line) || is_assignment(line) || is_call(line)) return LineKind::kStrong;
   const bool fluent = line.find("{ -") != std::string_view::npos ||
                       line.find("{ $") != std::string_view::npos;  // placeholders of Fluent
-  if (!fluent && !reads_like_prose(line)) {
+  const bool link = line.find("](") != std::string_view::npos;
+  if (!fluent && !link && !ends_with_placeholder(line) && !reads_like_prose(line)) {
     if (line.ends_with(";") && has_any(line, "(){}=<>[]")) return LineKind::kStrong;
     if ((line.ends_with("{") || line.ends_with("}")) && has_any(line, "();=")) {
       return LineKind::kStrong;

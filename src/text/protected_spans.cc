@@ -141,6 +141,7 @@ class Scanner {
         if ((end = message_format(i)) != kNoSpan) return end;
         break;
       case '[':
+        if ((end = match_bbcode(text_, i, far_)) != kNoSpan) return found(SpanKind::kTag, end);
         if ((end = pair(match_link(text_, i), i)) != kNoSpan) return end;
         break;
       case '!':

@@ -23,7 +23,7 @@ enum class SpanKind {
   kEmail,        ///< a.b@c.org
   kPlaceholder,  ///< {name}, {{name}}, {% if %}, ${x}, $x, %s, %1$s, %(name)d, %{x}, %NAME%
   kMessageFormat,  ///< the marks of an ICU message: "{n, plural, one {", "} other {", "}}"
-  kTag,            ///< <b>, </p>, <br/>, <!-- -->, <<48/2=24>>; <code> and its like with content
+  kTag,            ///< <b>, </p>, <!-- -->, [url=x], <<48/2=24>>; <code> and its like with content
   kEntity,         ///< &amp; &#39;
   kMarkup,         ///< Markdown: "[" and "](url)", "**", "_", [^1], [x], "[id]: url"
   kLiteral,        ///< JSON or Python values: {"a": 1}, [1, 2, 3], ['x', 'y']

@@ -104,6 +104,16 @@ std::size_t destination(std::string_view text, std::size_t k) {
   return kNoSpan;
 }
 
+/// Names that programs write between "__" and "__"; other words there are bold.
+bool is_special_name(std::string_view name) {
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"FILE", "LINE", "add",     "all",   "bool", "call", "class",  "contains", "del",
+       "dict", "doc",  "enter",   "eq",    "exit", "file", "func",   "getitem",  "gt",
+       "hash", "init", "iter",    "len",   "lt",   "main", "mul",    "name",     "new",
+       "next", "repr", "setitem", "slots", "str",  "sub",  "version"});
+  return name.find('_') != kNoSpan || std::ranges::find(kNames, name) != kNames.end();
+}
+
 std::size_t line_end(std::string_view text, std::size_t i) {
   const std::size_t newline = text.find('\n', i);
   const std::size_t end = newline == kNoSpan ? text.size() : newline;
@@ -200,7 +210,7 @@ std::size_t match_tag(std::string_view text, std::size_t i, FarSearch& far) {
   const bool structural = inside.find_first_of("=/{\"") != kNoSpan;
   const bool letter = name.size() == 1 && inside.find_first_not_of(" \t\n") != kNoSpan;
   if (!closing && text[i + 1] != '!' && !structural) {
-    // <i>, <x-y>, List<String>, <item>..</item>; but not <empty>, <your name>, "a <b and c> d".
+    // <i>, <x-y>, <item>..</item>; but not <empty>, <your name>, "a <b and c> d".
     const bool known = is_element(name) && !(blank && letter);
     const bool compound =
         !blank && (name.find_first_of("-:_") != kNoSpan || (i > 0 && is_plain(text[i - 1])) ||
@@ -267,6 +277,22 @@ MarkPair match_link(std::string_view text, std::size_t i) {
   return {open + 1, close, end};
 }
 
+std::size_t match_bbcode(std::string_view text, std::size_t i, FarSearch& far) {
+  const bool closing = char_at(text, i + 1) == '/';
+  const std::size_t begin = closing ? i + 2 : i + 1;
+  std::size_t k = begin;
+  while (k < begin + 20 && is_lower(char_at(text, k))) ++k;
+  if (k == begin) return kNoSpan;
+  const std::string name(text.substr(begin, k - begin));
+  if (closing) return char_at(text, k) == ']' ? k + 1 : kNoSpan;
+  if (char_at(text, k) == '=') {
+    k = text.substr(0, std::min(text.size(), k + 300)).find_first_of("[] \n", k);
+    if (k == kNoSpan) return kNoSpan;
+  }
+  if (char_at(text, k) != ']' || char_at(text, k + 1) == '(') return kNoSpan;
+  return far.find("[/" + name + "]", k) == kNoSpan ? kNoSpan : k + 1;
+}
+
 MarkPair match_emphasis(std::string_view text, std::size_t i) {
   const char mark = text[i];
   std::size_t length = 0;
@@ -275,6 +301,10 @@ MarkPair match_emphasis(std::string_view text, std::size_t i) {
   if (i > 0 && (is_word_byte(text[i - 1]) || is_one_of(text[i - 1], "*_\\"))) return {};
   const std::size_t first = i + length;
   if (first >= text.size() || is_space(text[first])) return {};
+  if (text[first] == '.' ||
+      (i > 0 && is_one_of(text[i - 1], "'\"") && text[first] == text[i - 1])) {
+    return {};  // *.txt, '*'
+  }
   const std::size_t limit = std::min(text.size(), i + kLongestInline);
   for (std::size_t k = first; k < limit; ++k) {
     const char c = text[k];
@@ -289,6 +319,9 @@ MarkPair match_emphasis(std::string_view text, std::size_t i) {
       while (char_at(text, k + run) == mark) ++run;
       const bool closes = run == length && k > first && !is_space(text[k - 1]) &&
                           !is_word_byte(char_at(text, k + run));
+      if (closes && length == 2 && mark == '_' && is_special_name(text.substr(first, k - first))) {
+        return {};
+      }
       if (closes) return {first, k, k + run};
       k += run - 1;
     }

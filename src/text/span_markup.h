@@ -36,6 +36,9 @@ struct MarkPair {
 /// the marks. [^1], [ ], [x] and, at the start of a line, "[id]: address" stand alone.
 [[nodiscard]] MarkPair match_link(std::string_view text, std::size_t i);
 
+/// End of the BBCode tag ([b], [url=..], [/url]) that begins with the '[' at `i`, or npos.
+[[nodiscard]] std::size_t match_bbcode(std::string_view text, std::size_t i, FarSearch& far);
+
 /// *..*, **..**, ***..***, _.._, __..__, ~~..~~ around words.
 [[nodiscard]] MarkPair match_emphasis(std::string_view text, std::size_t i);
 

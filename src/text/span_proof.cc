@@ -75,6 +75,9 @@ MarkRole mark_role(SpanKind kind, std::string_view bytes, std::string_view& pair
   }
   pair = bytes.substr(name, end - name);
   if (is_void(pair)) return MarkRole::kAlone;
+  if (bytes[0] == '[') {  // BBCode
+    return closes ? MarkRole::kCloses : MarkRole::kOpens;
+  }
   // An element taken with its content ends with its own closing tag.
   if (!closes && bytes.ends_with("</" + std::string(pair) + ">")) return MarkRole::kAlone;
   return closes ? MarkRole::kCloses : MarkRole::kOpens;

@@ -163,6 +163,13 @@ std::size_t path(std::string_view text, std::size_t i) {
     }
   }
   if (is_word(text, k)) return kNone;
+  if (slashes > 0 && at(text, k) == '?' && is_plain(at(text, k + 1))) {  // /user?id=42&name=x
+    std::size_t query = k + 1;
+    while (query < limit && (is_plain(at(text, query)) || is_one_of(at(text, query), "=&%+-."))) {
+      ++query;
+    }
+    if (text.substr(k, query - k).find('=') != kNone && !is_word(text, query)) k = query;
+  }
   const char first = text[i];
   if (first == '/' || first == '~' || first == '.') {
     return slashes > 0 && k > i + 2 && is_alpha(text[k - 1] == '/' ? text[k - 2] : text[k - 1])
@@ -209,6 +216,20 @@ bool looks_like_identifier(std::string_view word) {
     if (is_lower(word[k - 1]) && is_upper(word[k])) return true;
   }
   return false;
+}
+
+/// End of "<...>" directly behind a name: List<int>, map<string, vector<int>>.
+std::size_t type_arguments(std::string_view text, std::size_t k) {
+  if (at(text, k) != '<' || !is_alpha(at(text, k + 1))) return kNone;
+  int depth = 0;
+  for (const std::size_t limit = std::min(text.size(), k + 100); k < limit; ++k) {
+    const char c = text[k];
+    if (c == '<') ++depth;
+    if (c == '>' && --depth == 0) return is_word(text, k + 1) ? kNone : k + 1;
+    const bool gap = c == ' ' && text[k - 1] == ',';
+    if (!gap && !is_plain(c) && !is_one_of(c, "<>,:*&?.[]")) return kNone;
+  }
+  return kNone;
 }
 
 /// End of "(...)" directly behind a name; "file(s)", "nodo(i)" are prose.
@@ -297,6 +318,10 @@ std::size_t match_word(std::string_view text, std::size_t i, SpanKind& kind) {
     ++end;
   }
   const std::string_view word = text.substr(i, end - i);
+  if (const std::size_t typed = type_arguments(text, end); typed != kNone) {
+    const std::size_t called = call(text, typed);
+    return is(SpanKind::kIdentifier, called == kNone ? typed : called);
+  }
   const std::size_t called = word.size() >= 2 ? call(text, end) : kNone;
   if (called != kNone) return is(SpanKind::kIdentifier, called);
   // C++, g++, C#, F#, R&D, AT&T

@@ -23,6 +23,12 @@ struct Part {
   text::SpanKind kind;
   /// A count ("12 days"), as opposed to a name or a piece of code.
   [[nodiscard]] bool is_number() const { return kind == text::SpanKind::kNumber; }
+  /// Markup or ornament: it stands around or between words and is none in the sentence's grammar.
+  [[nodiscard]] bool is_mark() const {
+    return kind == text::SpanKind::kMarkup || kind == text::SpanKind::kTag ||
+           kind == text::SpanKind::kMnemonic || kind == text::SpanKind::kSymbol ||
+           kind == text::SpanKind::kEscape || kind == text::SpanKind::kMessageFormat;
+  }
   bool operator==(const Part&) const = default;
 };
 

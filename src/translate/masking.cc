@@ -94,7 +94,7 @@ class Masker {
   /// End of an operand at `i` (a part, a currency sign with its number, a lone letter), or `i`.
   std::size_t operand(std::size_t i) const {
     if (i >= text_.size()) return i;
-    if (const Part* part = part_at(i)) return part->end;
+    if (const Part* part = part_at(i)) return part->is_mark() ? i : part->end;
     const std::string_view rest = text_.substr(i);
     for (const std::string_view sign : {"$", "€", "£"}) {
       if (rest.starts_with(sign) && part_at(i + sign.size())) return part_at(i + sign.size())->end;
@@ -148,9 +148,13 @@ class Masker {
   }
 
   std::size_t step(std::size_t i) {
+    const Part* part = part_at(i);
+    if (part != nullptr && part->is_mark()) {
+      hide(masked_, UnitKind::kBlank, std::string(text_.substr(i, part->end - i)));
+      return part->end;
+    }
     int operators = 0;
     const std::size_t end = expression(i, operators);
-    const Part* part = part_at(i);
     const bool currency = end > i && part == nullptr && !is_alpha(text_[i]);
     if (end > i && (part != nullptr || currency || operators > 0)) {
       std::string bytes(text_.substr(i, end - i));

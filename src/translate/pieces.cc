@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/strings.h"
 #include "text/segments.h"
+#include "text/span_chars.h"
 
 namespace nativo::translate {
 namespace {
@@ -61,8 +62,14 @@ class Cutter {
       const std::size_t last = span.end - begin;
       if (!made.parts.empty()) {
         Part& before = made.parts.back();
-        if (before.end == first || span.kind == text::SpanKind::kUnit) {
-          if (before.is_number() && span.kind != text::SpanKind::kUnit) before.kind = span.kind;
+        if (span.kind == text::SpanKind::kUnit) {
+          before.end = last;
+          continue;
+        }
+        if (before.end == first) {
+          // What is no mark decides: **12** is a number, **`x`** a name.
+          const bool mark = Part{first, last, span.kind}.is_mark();
+          if (before.is_mark() || (before.is_number() && !mark)) before.kind = span.kind;
           before.end = last;
           continue;
         }
@@ -145,12 +152,23 @@ class Cutter {
       }
       std::size_t at = segment.begin;
       for (const Span& span : spans_in(segment.begin, segment.end)) {
-        stretch(at, span.begin, false);
+        between(at, span.begin, at > segment.begin, true);
         verbatim(span.begin, span.end);
         at = span.end;
       }
-      stretch(at, segment.end, false);
+      between(at, segment.end, at > segment.begin, false);
     }
+  }
+
+  /// What lies between spans; punctuation that touches a span (64-bit) stays outside, too.
+  void between(std::size_t begin, std::size_t end, bool span_before, bool span_behind) {
+    std::size_t first = begin;
+    std::size_t last = end;
+    while (span_before && first < end && !text::is_word_byte(text_[first])) ++first;
+    while (span_behind && last > first && !text::is_word_byte(text_[last - 1])) --last;
+    verbatim(begin, first);
+    stretch(first, last, false);
+    verbatim(last, end);
   }
 
   std::string_view text_;

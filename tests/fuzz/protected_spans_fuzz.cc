@@ -1,5 +1,6 @@
 // layers: text
-// Any bytes: spans lie in order inside the text, segments cover it, and a text proves itself.
+// Any bytes: spans lie in order inside the text, every '_' in one, segments cover it and cut no
+// span, and a text proves itself.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -14,12 +15,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::size_t end = 0;
   for (const auto& span : spans) {
     if (span.begin < end || span.end <= span.begin || span.end > size) std::abort();
+    if (text.substr(end, span.begin - end).find('_') != text.npos) std::abort();
     end = span.end;
   }
+  if (text.substr(end).find('_') != text.npos) std::abort();
   end = 0;
+  std::size_t next = 0;
   for (const auto& segment : nativo::text::split_segments(text, spans)) {
     if (segment.begin != end || segment.end <= segment.begin) std::abort();
     end = segment.end;
+    while (next < spans.size() && spans[next].end <= end) ++next;
+    if (next < spans.size() && spans[next].begin < end) std::abort();
   }
   if (end != size) std::abort();
   if (!nativo::text::verify_protected(text, text).ok()) std::abort();

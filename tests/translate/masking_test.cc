@@ -16,6 +16,14 @@ Sentence sentence(const std::string& text) {
   return result;
 }
 
+TEST(Masking, MarksAreBlanksAndTouchNoWord) {
+  const Masked masked = mask(sentence("See **two** <b>words</b> of `x`."));
+  EXPECT_EQ(masked.words, 4U);
+  for (const std::string word : {"]two[", "]words["}) {
+    EXPECT_NE(masked.stream.find(word), std::string::npos) << masked.stream;
+  }
+}
+
 TEST(Masking, WhatIsHiddenComesBack) {
   for (const std::string text :
        {"Use `a[0]` and $x^2$ for {name}: 50% of $20, 12 * 4 = 48!",

@@ -38,7 +38,7 @@ TEST(Cut, FinerGrains) {
   EXPECT_THAT(sentences(kMessage, Grain::kSentences),
               ElementsAre("First part.", "It has `code`.", "After it, 12 eggs.", "a list"));
   EXPECT_THAT(sentences(kMessage, Grain::kBetweenSpans),
-              ElementsAre("First part.", "It has", "After it,", "eggs.", "a list"));
+              ElementsAre("First part.", "It has", "After it", "eggs.", "a list"));
 }
 
 TEST(Cut, PartsAreTheSpans) {
