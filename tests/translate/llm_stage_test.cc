@@ -167,13 +167,13 @@ TEST(LlmStage, ABudgetEndsItCleanlyAndMoreContinues) {
   ChatServer server(scripted([](int) {}));
   StageRun run(temp, "run", server.url());
   run.options.llm.chat.max_retries = 6;
-  run.options.llm.chat.budget_tokens = 25'000;
+  run.options.llm.chat.budget_tokens = 12'000;
   try {
     (void)run.go();
     ADD_FAILURE() << "the budget was not enough and nobody said so";
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ExitCode::kTryAgain);
-    EXPECT_THAT(e.what(), HasSubstr("budget_tokens = 25000"));
+    EXPECT_THAT(e.what(), HasSubstr("budget_tokens = 12000"));
   }
   EXPECT_FALSE(std::filesystem::exists(run.folder / "stages" / "translate"));
   const int paid = server.total();
