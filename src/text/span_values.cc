@@ -165,7 +165,10 @@ std::size_t match_percent(std::string_view text, std::size_t i) {
   }
   std::size_t name = k;  // %NAME%
   while (is_plain(char_at(text, name))) ++name;
-  if (name > k + 1 && char_at(text, name) == '%' && !is_digit(text[k])) return name + 1;
+  // "%dx%d" is two marks with a letter between them.
+  const bool pair = name == k + 2 && is_one_of(text[k], "sd") && is_one_of(text[k + 1], "sx") &&
+                    is_alpha(char_at(text, name + 1));
+  if (name > k + 1 && char_at(text, name) == '%' && !is_digit(text[k]) && !pair) return name + 1;
   if (char_at(text, k) == '(') {
     k = text.substr(0, i + 60).find(')', k);
     if (k == kNoSpan) return kNoSpan;

@@ -322,7 +322,7 @@ TEST(Ingest, OptionsHaveHelpAndShapesAreChoices) {
     }
   }
   EXPECT_TRUE(shape_seen);
-  EXPECT_EQ(docs.docs().size(), 9U);
+  EXPECT_EQ(docs.docs().size(), 10U);
 }
 
 TEST(Ingest, AFullDiskIsContinuedToTheSameBytes) {
