@@ -2,9 +2,11 @@
 // for the data stages, one stage alone on a file of yours.
 #include <fmt/format.h>
 
+#include <charconv>
 #include <memory>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "cli/verb.h"
 #include "pipeline/pipeline.h"
 
@@ -28,6 +30,19 @@ struct InputArguments {
     verb.add_option("--licence", licence, "licence of the input (with --input)")->type_name("TEXT");
   }
 };
+
+/// "3/16".
+data::StagePart parse_part(const std::string& text) {
+  data::StagePart part;
+  const char* end = text.data() + text.size();
+  const auto index = std::from_chars(text.data(), end, part.index);
+  if (index.ec == std::errc() && index.ptr != end && *index.ptr == '/') {
+    const auto count = std::from_chars(index.ptr + 1, end, part.count);
+    if (count.ec == std::errc() && count.ptr == end && part.index < part.count) return part;
+  }
+  throw Error(ExitCode::kUsage, fmt::format("--part {}: not a part such as 0/16", printable(text)),
+              "the first of 16 parts is 0/16, the last 15/16");
+}
 
 void run_alone(const std::string& stage, const ConfigArguments& config,
                const InputArguments& input) {
@@ -55,13 +70,21 @@ CLI::App& add_stage(CLI::App& app, const std::string& name, const std::string& h
   const auto input = std::make_shared<InputArguments>();
   config->add_to(*verb, /*required=*/!alone);
   if (alone) input->add_to(*verb);
-  verb->callback([name, config, input, other] {
+  const auto part = std::make_shared<std::string>();
+  if (name == "translate" || name == "filter") {
+    verb->add_option("--part", *part,
+                     "make only every Nth block, from the Ith, as one of N processes at once; the "
+                     "same command without it joins them (with -c)")
+        ->type_name("I/N");
+  }
+  verb->callback([name, config, input, part, other] {
     if (other && other()) return;
     if (!input->input.empty()) return run_alone(name, *config, *input);
     if (config->file.empty()) {
       throw Error(ExitCode::kUsage, name + ": give -c FILE, or --input PATH");
     }
-    pipeline::Pipeline(config->read()).run(name);
+    pipeline::Pipeline pipeline(config->read());
+    part->empty() ? pipeline.run(name) : pipeline.run_part(name, parse_part(*part));
   });
   return *verb;
 }

@@ -195,6 +195,7 @@ Json to_json(const Block& block) {
   json["rejects"] = counts_json(block.rejects);
   json["length_histogram"] = histogram_json(block.lengths);
   json["counts"] = block.counts;
+  if (block.block_rows > 0) json["block_rows"] = block.block_rows;
   json["files"] = files_json(block.files);
   return json;
 }
@@ -211,6 +212,7 @@ Block read_block(const fs::path& path) {
   block.lengths = fields.histogram("length_histogram");
   block.counts = fields.at("counts");
   if (!is_counts(block.counts)) throw fields.wrong("counts", "whole numbers in objects are wanted");
+  if (json.contains("block_rows")) block.block_rows = fields.count("block_rows");
   block.files = fields.files("files");
   return block;
 }

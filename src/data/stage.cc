@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
+#include <optional>
 #include <set>
 
 #include "base/clock.h"
@@ -26,6 +28,19 @@ std::int64_t length_bucket(std::size_t characters) {
 }
 
 std::string block_name(std::uint64_t index) { return fmt::format("block-{:05}.json", index); }
+
+/// The number in a name that block_name() gives; nothing for any other name.
+std::optional<std::uint64_t> block_index(std::string_view name) {
+  constexpr std::string_view kPrefix = "block-";
+  constexpr std::string_view kSuffix = ".json";
+  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return std::nullopt;
+  const char* begin = name.data() + kPrefix.size();
+  const char* end = name.data() + name.size() - kSuffix.size();
+  std::uint64_t index = 0;
+  const auto [at, error] = std::from_chars(begin, end, index);
+  if (error != std::errc() || at != end || block_name(index) != name) return std::nullopt;
+  return index;
+}
 
 std::string file_name(std::string_view output, std::uint64_t index) {
   return fmt::format("{}-{:05}.jsonl.zst", output, index);
@@ -69,17 +84,20 @@ struct StageWriter::State {
   fs::path part;
   StageSpec spec;
   io::Disk& disk;
+  std::uint64_t block_rows = 0;
   double start = monotonic_seconds();
-  std::vector<Block> blocks;         ///< the finished ones, from the first
-  std::size_t earlier = 0;           ///< of them, how many an earlier attempt finished
-  Block block;                       ///< the open one
-  std::map<std::string, Open> open;  ///< by output name
+  std::map<std::uint64_t, Block> blocks;  ///< the finished ones
+  std::set<std::uint64_t> earlier;        ///< of them, those that an earlier attempt finished
+  std::uint64_t next = 0;                 ///< no block before this one is open
+  Block block;                            ///< the open one
+  std::map<std::string, Open> open;       ///< by output name
   Json detail = Json::object();
   bool finished = false;
 
   void remove_other_parts();
   void load_blocks();
   void sweep();
+  [[nodiscard]] std::uint64_t open_block() const;
   void append(const std::string& output, std::string line);
   void close_files();
 };
@@ -97,16 +115,34 @@ void StageWriter::State::remove_other_parts() {
 }
 
 void StageWriter::State::load_blocks() {
-  for (Block found; load_block(part, blocks.size(), found); found = {}) blocks.push_back(found);
-  earlier = blocks.size();
+  for (const auto& entry : fs::directory_iterator(part)) {
+    const auto index = block_index(entry.path().filename().native());
+    if (!index || !spec.part.makes(*index)) continue;
+    if (Block found; load_block(part, *index, found)) blocks.emplace(*index, std::move(found));
+  }
+  // Behind a gap, only a block of the size that the gap will be filled with is where it should be.
+  std::uint64_t prefix = 0;
+  while (blocks.contains(prefix)) ++prefix;
+  std::erase_if(blocks, [&](const auto& each) {
+    const auto& [index, found] = each;
+    return index > prefix && (block_rows == 0 || found.block_rows != block_rows);
+  });
+  for (const auto& [index, found] : blocks) earlier.insert(index);
+}
+
+/// The number of the block that rows go to: the first that this part makes and that is not done.
+std::uint64_t StageWriter::State::open_block() const {
+  std::uint64_t index = next;
+  while (!spec.part.makes(index) || blocks.contains(index)) ++index;
+  return index;
 }
 
 /// Removes what no finished block lists: temporary files, files of a torn block, a torn manifest.
 void StageWriter::State::sweep() {
   std::set<std::string> wanted;
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
-    wanted.insert(block_name(i));
-    for (const StageFile& file : blocks[i].files) wanted.insert(file.name);
+  for (const auto& [index, done] : blocks) {
+    wanted.insert(block_name(index));
+    for (const StageFile& file : done.files) wanted.insert(file.name);
   }
   std::vector<fs::path> leftovers;
   for (const auto& entry : fs::directory_iterator(part)) {
@@ -119,7 +155,7 @@ void StageWriter::State::append(const std::string& output, std::string line) {
   NATIVO_CHECK(!finished, "a finished stage is written to");
   auto found = open.find(output);
   if (found == open.end()) {
-    io::ZstdWriter writer(part / file_name(output, blocks.size()), disk);
+    io::ZstdWriter writer(part / file_name(output, open_block()), disk);
     found = open.emplace(output, Open{std::move(writer)}).first;
   }
   line += '\n';
@@ -134,24 +170,30 @@ void StageWriter::State::close_files() {
         {std::move(written.name), file.rows, written.bytes, std::move(written.sha256)});
   }
   open.clear();
-  blocks.push_back(std::exchange(block, {}));
+  const std::uint64_t index = open_block();
+  blocks.emplace(index, std::exchange(block, {}));
+  next = index + 1;
 }
 
-StageWriter::StageWriter(fs::path folder, StageSpec spec, io::Disk& disk) {
+StageWriter::StageWriter(fs::path folder, StageSpec spec, io::Disk& disk,
+                         std::uint64_t block_rows) {
   fs::path part = folder;
   part += ".part-" + spec.key.substr(0, 12);
   state_ = std::unique_ptr<State>(new State{.folder = std::move(folder),
                                             .part = std::move(part),
                                             .spec = std::move(spec),
                                             .disk = disk,
+                                            .block_rows = block_rows,
                                             .blocks = {},
+                                            .earlier = {},
                                             .block = {},
                                             .open = {}});
   State& s = *state_;
-  s.remove_other_parts();
+  const bool whole = s.spec.part.is_whole();
+  if (whole) s.remove_other_parts();
   disk.make_folders(s.part);
   s.load_blocks();
-  s.sweep();
+  if (whole) s.sweep();
 }
 
 StageWriter::~StageWriter() = default;
@@ -176,25 +218,24 @@ void StageWriter::add_counts(const Json& counts) { data::add_counts(state_->bloc
 
 void StageWriter::end_block(std::uint64_t index) {
   State& s = *state_;
-  NATIVO_CHECK(index == s.blocks.size(), "blocks end in order, each once");
+  NATIVO_CHECK(index == s.open_block(), "blocks end in order, each once");
+  s.block.block_rows = s.block_rows;
   s.close_files();
-  io::write_file_atomically(s.part / block_name(index), dump_json(to_json(s.blocks.back())) + "\n",
-                            s.disk);
+  io::write_file_atomically(s.part / block_name(index),
+                            dump_json(to_json(s.blocks.at(index))) + "\n", s.disk);
 }
 
-bool StageWriter::block_done(std::uint64_t index) const { return index < state_->earlier; }
+bool StageWriter::block_done(std::uint64_t index) const { return state_->earlier.contains(index); }
 
 std::uint64_t StageWriter::block_rows_in(std::uint64_t index) const {
   NATIVO_CHECK(block_done(index), "only done blocks have rows to skip");
-  return state_->blocks[index].rows_in;
+  return state_->blocks.at(index).rows_in;
 }
 
 Json& StageWriter::detail() { return state_->detail; }
 
-Manifest StageWriter::finish() {
-  State& s = *state_;
-  NATIVO_CHECK(!s.finished, "finish() is called twice");
-  if (!s.open.empty() || s.block.rows_in + s.block.rows_added > 0) s.close_files();
+Manifest StageWriter::so_far() const {
+  const State& s = *state_;
   Manifest manifest;
   manifest.stage = s.spec.name;
   manifest.key = s.spec.key;
@@ -202,16 +243,28 @@ Manifest StageWriter::finish() {
   manifest.options = s.spec.options;
   manifest.inputs = s.spec.inputs;
   manifest.detail = s.detail;
-  for (const Block& block : s.blocks) {
+  for (const auto& [index, block] : s.blocks) {
     manifest.rows_in += block.rows_in;
     manifest.rows_added += block.rows_added;
     add_rows(manifest.outputs, block.outputs);
     add_rows(manifest.rejects, block.rejects);
     data::add_counts(manifest.detail, block.counts);
     for (const auto& [edge, rows] : block.lengths) manifest.length_histogram[edge] += rows;
-    manifest.files.insert(manifest.files.end(), block.files.begin(), block.files.end());
   }
   for (const auto& [name, rows] : manifest.outputs) manifest.rows_out += rows;
+  manifest.seconds = monotonic_seconds() - s.start;
+  return manifest;
+}
+
+Manifest StageWriter::finish() {
+  State& s = *state_;
+  NATIVO_CHECK(!s.finished, "finish() is called twice");
+  NATIVO_CHECK(s.spec.part.is_whole(), "a part does not finish the stage");
+  if (!s.open.empty() || s.block.rows_in + s.block.rows_added > 0) s.close_files();
+  Manifest manifest = so_far();
+  for (const auto& [index, block] : s.blocks) {
+    manifest.files.insert(manifest.files.end(), block.files.begin(), block.files.end());
+  }
   if (manifest.rows_in + manifest.rows_added != manifest.rows_out + manifest.rejected()) {
     throw Error(ExitCode::kInternal,
                 fmt::format("stage {}: {} rows in + {} added are not {} rows out + {} rejected",
@@ -219,7 +272,6 @@ Manifest StageWriter::finish() {
                             manifest.rows_out, manifest.rejected()),
                 "rows were lost, so nothing was committed; please report this");
   }
-  manifest.seconds = monotonic_seconds() - s.start;
   io::write_file_atomically(s.part / "manifest.json", dump_json_pretty(to_json(manifest)), s.disk);
   io::commit_folder(s.part, s.folder, s.disk);
   s.finished = true;
@@ -231,20 +283,21 @@ Manifest run_blocks(const fs::path& folder, const StageSpec& spec, RecordReader&
                     const std::function<BlockResult(std::vector<Record>)>& transform, Json detail,
                     io::Disk& disk) {
   NATIVO_CHECK(block_rows > 0, "a block holds rows");
-  StageWriter writer(folder, spec, disk);
+  StageWriter writer(folder, spec, disk, block_rows);
   writer.detail() = std::move(detail);
   Progress progress(spec.name, input.total(), "rows");
   bool more = true;
   for (std::uint64_t index = 0; more; ++index) {
-    const bool done = writer.block_done(index);
-    const std::uint64_t wanted = done ? writer.block_rows_in(index) : block_rows;
+    const bool done = writer.block_done(index) || !spec.part.makes(index);
+    const std::uint64_t wanted =
+        writer.block_done(index) ? writer.block_rows_in(index) : block_rows;
     std::vector<Record> rows;
     std::uint64_t taken = 0;
     for (Record record; taken < wanted && (more = input.next(record)); ++taken) {
       if (!done) rows.push_back(std::move(record));
     }
     if (done) {
-      if (taken < wanted) {
+      if (taken < wanted && writer.block_done(index)) {
         throw Error(
             ExitCode::kInternal,
             fmt::format("stage {}: the input is shorter than in the attempt before it", spec.name));
@@ -268,7 +321,7 @@ Manifest run_blocks(const fs::path& folder, const StageSpec& spec, RecordReader&
     progress.advance(taken);
     if (more) stop_if_interrupted();
   }
-  return writer.finish();
+  return spec.part.is_whole() ? writer.finish() : writer.so_far();
 }
 
 }  // namespace nativo::data

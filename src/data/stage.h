@@ -85,6 +85,18 @@ class RecordReader {
 [[nodiscard]] std::vector<Record> read_all(const fs::path& stage_folder,
                                            std::string_view output = "records");
 
+/// Which blocks of a stage one of several processes makes: those whose number is `index` modulo
+/// `count`. `count` = 0: all of them, and the stage is finished.
+struct StagePart {
+  std::uint64_t index = 0;
+  std::uint64_t count = 0;
+
+  [[nodiscard]] bool is_whole() const { return count == 0; }
+  [[nodiscard]] bool makes(std::uint64_t block) const {
+    return count == 0 || block % count == index;
+  }
+};
+
 /// What identifies a stage's run.
 struct StageSpec {
   std::string name;  ///< folder under stages/
@@ -92,6 +104,7 @@ struct StageSpec {
   std::int64_t version = 1;
   Json options;
   Json inputs = Json::array();
+  StagePart part = {};  ///< who makes what does not change it: the key does not know this
 };
 
 /// SHA-256 over name, code version, options and inputs.
@@ -99,13 +112,20 @@ struct StageSpec {
 
 /// Writes a stage's output, one file a block and output: records-00000.jsonl.zst, ... Output goes
 /// to FOLDER.part-KEY/ and is renamed to FOLDER by finish(). A stage that never calls end_block()
-/// has one block and starts anew after a crash. Not thread-safe. Errors of the disk pass through;
-/// the part folder stays and a later writer with the same key continues it.
+/// has one block and starts anew after a crash. Processes that each make a part of the blocks write
+/// to the same part folder at once; a writer of the whole, later, joins them. Not thread-safe.
+/// Errors of the disk pass through; the part folder stays and a later writer with the same key
+/// continues it.
 class StageWriter {
  public:
   /// `folder` = RUN/stages/NAME. An unfinished attempt with the same key is continued (its blocks
-  /// that are whole are kept, see block_done()); one with another key is removed.
-  StageWriter(fs::path folder, StageSpec spec, io::Disk& disk = io::posix_disk());
+  /// that are whole are kept, see block_done()); one with another key is removed. With `spec.part`,
+  /// nothing is removed, and only this part's blocks are looked at.
+  /// Where every block but the last takes `block_rows` rows, those that an earlier attempt or other
+  /// processes made with the same number count, whichever they are; otherwise (0) only the first
+  /// ones, as far as none is missing.
+  StageWriter(fs::path folder, StageSpec spec, io::Disk& disk = io::posix_disk(),
+              std::uint64_t block_rows = 0);
   ~StageWriter();
   StageWriter(const StageWriter&) = delete;
   StageWriter& operator=(const StageWriter&) = delete;
@@ -119,11 +139,11 @@ class StageWriter {
   /// stage likes. The manifest's detail gets their sums over all blocks.
   void add_counts(const Json& counts);
 
-  /// Ends block `index` (in order, the first being the first that is not done): its files and
-  /// counts are on disk and survive a crash.
+  /// Ends block `index` (in order, of those that this part makes and that are not done): its files
+  /// and counts are on disk and survive a crash.
   void end_block(std::uint64_t index);
-  /// True when an earlier attempt ended this block; its rows are then counted, not processed again.
-  /// Done blocks are a prefix: 0, 1, ... k-1, each with whole files.
+  /// True when an earlier attempt ended this block, with whole files; its rows are then counted,
+  /// not processed again.
   [[nodiscard]] bool block_done(std::uint64_t index) const;
   /// Rows that a done block took from the input: what to skip of it.
   [[nodiscard]] std::uint64_t block_rows_in(std::uint64_t index) const;
@@ -132,8 +152,11 @@ class StageWriter {
   Json& detail();
 
   /// Checks rows in + added = rows out + rejects (a violation is Error(kInternal) and commits
-  /// nothing), writes the manifest, renames the folder. Returns the manifest.
+  /// nothing), writes the manifest, renames the folder. Returns the manifest. For the whole only.
   Manifest finish();
+
+  /// What a part has made so far, without files: nothing is written, the stage is not finished.
+  [[nodiscard]] Manifest so_far() const;
 
  private:
   struct State;
@@ -149,7 +172,8 @@ struct BlockResult {
 
 /// Runs a stage that looks at rows block by block (translate, filter): reads `input`, calls
 /// `transform` on `block_rows` rows at a time, writes, shows progress, stops between blocks when
-/// interrupted, and continues with the first unfinished block next time.
+/// interrupted, and makes the blocks that are still missing next time. With `spec.part`, makes that
+/// part's blocks only and returns so_far().
 Manifest run_blocks(const fs::path& folder, const StageSpec& spec, RecordReader& input,
                     std::size_t block_rows,
                     const std::function<BlockResult(std::vector<Record>)>& transform,

@@ -13,6 +13,7 @@ struct Block {
   std::map<std::string, std::uint64_t> rejects;
   Histogram lengths;
   Json counts = Json::object();  ///< whole numbers in nested objects
+  std::uint64_t block_rows = 0;  ///< rows a full block takes; 0 = as many as there were
   std::vector<StageFile> files;
 };
 

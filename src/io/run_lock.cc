@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <string>
 
 #include "base/clock.h"
@@ -35,8 +36,10 @@ std::string describe_holder(const Descriptor& file, const fs::path& path) {
 }  // namespace
 
 struct RunLock::State {
-  State(const fs::path& folder, const fs::path& path) : file(path, O_RDWR | O_CREAT, "open") {
-    while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+  State(const fs::path& folder, const fs::path& path, Kind lock_kind)
+      : kind(lock_kind), file(path, O_RDWR | O_CREAT, "open") {
+    const int how = kind == Kind::kAlone ? LOCK_EX : LOCK_SH;
+    while (::flock(file.get(), how | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) throw errno_error(errno, "lock", path.native());
       throw Error(ExitCode::kLocked,
@@ -44,6 +47,7 @@ struct RunLock::State {
                               describe_holder(file, path)),
                   "wait until that run ends or stop it; one run at a time writes to a run folder");
     }
+    if (kind == Kind::kTogether) return;
     const std::string owner =
         fmt::format("host {}, pid {}, since {}\n", host_name(), ::getpid(), utc_now());
     const bool written =
@@ -52,17 +56,21 @@ struct RunLock::State {
     if (!written) throw errno_error(errno, "write", path.native());
   }
   ~State() {
+    if (kind == Kind::kTogether) return;
     if (::ftruncate(file.get(), 0) != 0) return;  // only the message of the next conflict suffers
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
+  Kind kind;
   Descriptor file;  ///< closing it frees the lock
 };
 
-RunLock::RunLock(const std::filesystem::path& folder) {
+RunLock::RunLock(const std::filesystem::path& folder, Kind kind) {
   posix_disk().make_folders(folder);
-  state_ = std::make_unique<State>(folder, folder / "run.lock");
+  const char* held = std::getenv(kLockHeldVariable);
+  if (held != nullptr && fs::weakly_canonical(folder) == held) return;
+  state_ = std::make_unique<State>(folder, folder / "run.lock", kind);
 }
 RunLock::~RunLock() = default;
 RunLock::RunLock(RunLock&&) noexcept = default;

@@ -174,6 +174,35 @@ std::vector<RouteForecast> Pipeline::forecast() {
   return forecast_routes(context_->options, context_->stage(translate->needs.front()));
 }
 
+void Pipeline::run_part(std::string_view name, data::StagePart part) {
+  if (name != "translate" && name != "filter") {
+    throw Error(ExitCode::kUsage, fmt::format("stage {} is not made in blocks of its own", name),
+                "translate and filter are");
+  }
+  NATIVO_CHECK(part.index < part.count, "a part is one of several");
+  set_thread_count(static_cast<int>(context_->options.run.threads));
+  io::posix_disk().make_folders(context_->folder);
+  const io::RunLock lock(context_->folder, io::RunLock::Kind::kTogether);
+  for (const Step& step : steps_) {
+    data::StageSpec spec = step.spec();
+    const bool complete = data::is_complete(step.folder, spec.key, /*verify=*/false);
+    if (step.name != name) {
+      if (complete) continue;
+      throw Error(ExitCode::kMissingInput,
+                  fmt::format("the step {} is not done or not up to date", step.name),
+                  fmt::format("do it first, on one node: nativo {} -c FILE", step.name));
+    }
+    if (complete) {
+      log::info("{:<10} is complete already", step.name);
+      return;
+    }
+    spec.part = part;
+    step.run(spec);
+    log::info("{:<10} part {} of {} is done", step.name, part.index, part.count);
+    return;
+  }
+}
+
 std::vector<PlanLine> Pipeline::plan() {
   std::vector<PlanLine> lines;
   std::vector<std::string> running;

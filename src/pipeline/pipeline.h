@@ -58,6 +58,11 @@ class Pipeline {
   /// reads is not there or not up to date, or when there is one step only. Reads all of its input.
   [[nodiscard]] std::vector<RouteForecast> forecast();
 
+  /// Makes one part of the blocks of the stage `name`, as one of several processes at once; run()
+  /// joins them later. Every step before it must be up to date: Error(kMissingInput) names the
+  /// first that is not, Error(kUsage) a stage that has no blocks.
+  void run_part(std::string_view name, data::StagePart part);
+
   /// What run() would do. Reads, writes nothing but the digest cache.
   [[nodiscard]] std::vector<PlanLine> plan();
 

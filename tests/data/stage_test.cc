@@ -101,6 +101,40 @@ ExitCode code_of(const std::function<void()>& action, std::string* message = nul
   return ExitCode::kOk;
 }
 
+// Tasks of an array, each with its own blocks, in any order and one of them not at all: what joins
+// them makes the missing ones, and the result is that of one process.
+TEST(StageParts, JoinToTheSameBytes) {
+  const TempFolder folder;
+  const fs::path input = make_input(folder);
+  run_stage(input, folder / "whole");
+  const auto run_part = [&](std::uint64_t index, std::size_t block_rows) {
+    StageSpec spec = spec_of("filter");
+    spec.part = {.index = index, .count = 3};
+    RecordReader reader(input);
+    return run_blocks(folder / "out", spec, reader, block_rows, drop_some);
+  };
+  const Manifest last = run_part(2, kBlockRows);
+  EXPECT_EQ(last.rows_in, kRows - 2 * kBlockRows);
+  EXPECT_FALSE(fs::exists(folder / "out"));
+  EXPECT_EQ(run_part(1, kBlockRows).rows_in, kBlockRows);
+  EXPECT_EQ(run_part(1, kBlockRows).rows_in, kBlockRows);  // again: nothing is done twice
+  run_stage(input, folder / "out");
+  EXPECT_EQ(contents(folder / "out"), contents(folder / "whole"));
+}
+
+// Blocks of another size lie elsewhere in the input: they are made again.
+TEST(StageParts, OfAnotherBlockSizeAreNotJoined) {
+  const TempFolder folder;
+  const fs::path input = make_input(folder);
+  run_stage(input, folder / "whole");
+  StageSpec spec = spec_of("filter");
+  spec.part = {.index = 1, .count = 2};
+  RecordReader reader(input);
+  run_blocks(folder / "out", spec, reader, 5, drop_some);
+  run_stage(input, folder / "out");
+  EXPECT_EQ(contents(folder / "out"), contents(folder / "whole"));
+}
+
 TEST(Stage, AccountsForEveryRow) {
   const TempFolder folder;
   const Manifest manifest = run_stage(make_input(folder), folder / "out");
