@@ -13,6 +13,13 @@ void ConfigArguments::add_to(CLI::App& verb, bool required) {
       ->take_all();
 }
 
+std::vector<std::string> ConfigArguments::words() const {
+  std::vector<std::string> words;
+  if (!file.empty()) words = {"--config", file};
+  for (const std::string& set : sets) words.insert(words.end(), {"--set", set});
+  return words;
+}
+
 pipeline::PipelineOptions ConfigArguments::read() const {
   pipeline::PipelineOptions options;
   config::ConfigFile config =

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "base/error.h"
+#include "base/heartbeat.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -28,6 +29,7 @@ constexpr const char* kFooter =
     "configuration.";
 
 int fail(ExitCode code, const std::string& message, const std::string& hint) {
+  nativo::heartbeat::note_exit(static_cast<int>(code), message);
   if (message.empty()) return static_cast<int>(code);  // another rank says it
   nativo::log::error("{}", nativo::printable(message));
   if (!hint.empty()) nativo::log::line("  hint: ", nativo::printable(hint));
@@ -38,6 +40,7 @@ int fail(ExitCode code, const std::string& message, const std::string& hint) {
 
 int main(int argc, char** argv) {
   nativo::install_signal_handlers();
+  nativo::heartbeat::start_from_environment();
   CLI::App app(kAbout, "nativo");
   app.footer(kFooter);
   app.set_version_flag("--version", NATIVO_VERSION);
@@ -56,6 +59,8 @@ int main(int argc, char** argv) {
   nativo::cli::add_chat(app);
   nativo::cli::add_export(app);
   nativo::cli::add_memory(app);
+  nativo::cli::add_slurm(app);
+  nativo::cli::add_status(app);
   nativo::cli::add_doctor(app);
   nativo::cli::add_options(app);
   try {

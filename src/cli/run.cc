@@ -14,8 +14,11 @@ void add_run(CLI::App& app) {
   CLI::App* verb =
       app.add_subcommand("run", "run the pipeline: sources to report; continues what is there");
   const auto arguments = std::make_shared<ConfigArguments>();
+  const auto local = std::make_shared<LocalRanks>();
   arguments->add_to(*verb, /*required=*/true);
-  verb->callback([arguments] {
+  local->add_to(*verb);
+  verb->callback([arguments, local] {
+    if (local->wanted()) return local->run_pipeline(*arguments, "run");
     pipeline::Pipeline pipeline(arguments->read());
     const auto ranks = dist::connect();
     pipeline.run("", ranks.get());

@@ -20,7 +20,25 @@ struct Arguments {
   std::vector<std::string> heldout;
   std::vector<std::string> base_heldout;
   std::string output;
+  LocalRanks ranks;
 };
+
+/// This command line again, for one rank.
+std::vector<std::string> rank_arguments(const Arguments& arguments) {
+  std::vector<std::string> words = {"train",    "--model",        arguments.model,
+                                    "--output", arguments.output, "--tokens"};
+  words.insert(words.end(), arguments.tokens.begin(), arguments.tokens.end());
+  const auto add = [&](const char* name, const std::vector<std::string>& values) {
+    if (values.empty()) return;
+    words.emplace_back(name);
+    words.insert(words.end(), values.begin(), values.end());
+  };
+  add("--heldout", arguments.heldout);
+  add("--base-heldout", arguments.base_heldout);
+  const std::vector<std::string> config = arguments.config.words();
+  words.insert(words.end(), config.begin(), config.end());
+  return words;
+}
 
 void train_model(const Arguments& arguments) {
   const std::unique_ptr<dist::Communicator> connected = dist::connect();
@@ -33,6 +51,7 @@ void train_model(const Arguments& arguments) {
       throw Error(ExitCode::kUsage, "train: --model and --output are for --tokens",
                   "with -c FILE, the file says model.base and run.dir");
     }
+    if (arguments.ranks.wanted()) return arguments.ranks.run_pipeline(arguments.config, "train");
     pipeline::Pipeline(arguments.config.read()).run("train", &ranks);
     return;
   }
@@ -50,6 +69,10 @@ void train_model(const Arguments& arguments) {
       .heldout = {arguments.heldout.begin(), arguments.heldout.end()},
       .base_heldout = {arguments.base_heldout.begin(), arguments.base_heldout.end()},
       .output = arguments.output};
+  if (arguments.ranks.wanted()) {
+    return arguments.ranks.run(options, request.output, {request.output},
+                               rank_arguments(arguments));
+  }
   const auto folder = pipeline::train_on_tokens(options, request, &ranks);
   if (ranks.is_root()) fmt::print("{}\n", folder.native());
 }
@@ -76,6 +99,7 @@ void add_train(CLI::App& app) {
   verb->add_option("-o,--out,--output", arguments->output,
                    "folder for checkpoints, metrics and model/ (with --tokens)")
       ->type_name("DIR");
+  arguments->ranks.add_to(*verb);
   verb->callback([arguments] { train_model(*arguments); });
 }
 

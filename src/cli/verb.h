@@ -29,6 +29,11 @@ void add_export(CLI::App& app);
 void add_memory(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_options(CLI::App& app);
+void add_slurm(CLI::App& app);
+void add_status(CLI::App& app);
+
+/// This program's path, absolute.
+[[nodiscard]] std::filesystem::path this_program();
 
 /// `nativo eval translation`.
 void add_eval_translation(CLI::App& eval_verb);
@@ -42,6 +47,27 @@ struct ConfigArguments {
   void add_to(CLI::App& verb, bool required);
   /// Reads the options; throws Error(kConfig | kMissingInput).
   [[nodiscard]] pipeline::PipelineOptions read() const;
+  /// The arguments as they stand on a command line.
+  [[nodiscard]] std::vector<std::string> words() const;
+};
+
+/// `--nodes 1 --ranks N`: the same verb under a supervisor that starts N ranks of it on this
+/// machine and starts them again after faults.
+struct LocalRanks {
+  std::int64_t nodes = 1;
+  std::int64_t ranks = 0;
+
+  void add_to(CLI::App& verb);
+  /// True when --ranks was given.
+  [[nodiscard]] bool wanted() const;
+  /// Runs until the ranks have ended. `run` is the run folder, `trainings` the folders in it whose
+  /// checkpoints need a fence, `program` what each rank runs. Exits the process with their code
+  /// unless that is 0.
+  void run(const pipeline::PipelineOptions& options, const std::filesystem::path& run,
+           const std::vector<std::filesystem::path>& trainings,
+           const std::vector<std::string>& program) const;
+  /// The same for `nativo VERB -c FILE --set ...`.
+  void run_pipeline(const ConfigArguments& config, const std::string& verb) const;
 };
 
 /// Adds a stage's verb: with -c FILE the pipeline up to it, or, when `alone`, --input PATH for this

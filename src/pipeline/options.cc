@@ -53,6 +53,7 @@ void PipelineOptions::visit(config::Visitor& v) {
   v.table({.name = "dist", .help = "training with several ranks (mpirun, srun)"}, dist);
   v.table({.name = "eval", .help = "evaluation, base beside tuned"}, eval);
   v.table({.name = "report", .help = "the page"}, report);
+  v.table({.name = "slurm", .help = "nodes for the run, and what becomes of faults"}, slurm);
 }
 
 }  // namespace nativo::pipeline

@@ -13,6 +13,7 @@
 #include "eval/options.h"
 #include "filter/filter.h"
 #include "generate/sampler.h"
+#include "launch/options.h"
 #include "mix/mix.h"
 #include "train/options.h"
 #include "translate/translate_stage.h"
@@ -64,6 +65,7 @@ struct PipelineOptions {
   train::DistOptions dist;
   eval::EvalOptions eval;
   ReportOptions report;
+  launch::SlurmOptions slurm;
   void visit(config::Visitor& v);
 };
 

@@ -51,7 +51,7 @@ Json source_curves(const std::vector<MetricPoint>& points) {
 Json marks_of(const std::vector<TrainingEvent>& events) {
   Json marks = Json::array();
   for (const TrainingEvent& event : events) {
-    marks.push_back({{"kind", event.kind}, {"step", event.step}});
+    if (event.is_marked()) marks.push_back({{"kind", event.kind}, {"step", event.step}});
   }
   return marks;
 }

@@ -228,14 +228,29 @@ std::string spike_words(const Fields& fields) {
   return words;
 }
 
-// Those that a chart marks, in the order in which they happened; what was run again stands there
-// once.
+// Of a recovery from a fault, and of what a supervisor did beside it (docs/formats/launch.md).
+std::string supervisor_words(const std::string& kind, const Fields& fields) {
+  const std::string what = fields.text("what");
+  if (kind == "recovery") {
+    return fmt::format("{}; training again after {:.1f} s, {:.0f} steps done again", what,
+                       fields.number("seconds_down").value_or(0),
+                       fields.number("steps_lost").value_or(0));
+  }
+  if (kind == "node_excluded")
+    return fmt::format("node {} left out: {}", fields.text("node"), what);
+  if (kind == "requeue") return "queued again: " + what;
+  return kind == "failed" ? "given up: " + what : std::string();
+}
+
+// Those that a chart marks or that people are told of, in the order in which they happened; what
+// was run again stands there once.
 std::vector<TrainingEvent> read_events(const fs::path& path) {
   std::vector<TrainingEvent> events;
   each_line(path, [&](const Fields& fields) {
     TrainingEvent event{.kind = fields.text("event"), .step = read_step(fields)};
-    if (event.kind == "spike") event.words = spike_words(fields);
-    if (event.kind != "checkpoint" && event.kind != "resume" && event.kind != "spike") return;
+    event.words =
+        event.kind == "spike" ? spike_words(fields) : supervisor_words(event.kind, fields);
+    if (event.kind != "checkpoint" && event.kind != "resume" && event.words.empty()) return;
     const bool known = std::any_of(events.begin(), events.end(), [&](const TrainingEvent& other) {
       return other.kind == event.kind && other.step == event.step && other.words == event.words;
     });

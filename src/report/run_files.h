@@ -42,11 +42,16 @@ struct MetricPoint {
   std::map<std::string, double> sources = {};  ///< loss by source
 };
 
-/// One line of events.jsonl that a chart marks: "checkpoint", "resume" or "spike".
+/// One line of events.jsonl: "checkpoint", "resume" and "spike", which a chart marks, and what a
+/// supervisor did ("recovery", "node_excluded", "requeue", "failed").
 struct TrainingEvent {
   std::string kind;
   std::int64_t step = 0;
-  std::string words = {};  ///< of a spike: what was wrong and what was done, for people
+  std::string words = {};  ///< what was wrong and what was done, for people; "" = the kind says it
+
+  [[nodiscard]] bool is_marked() const {
+    return kind == "checkpoint" || kind == "resume" || kind == "spike";
+  }
 };
 
 /// {base,train}/: metrics.jsonl, events.jsonl and summary.json

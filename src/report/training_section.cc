@@ -118,7 +118,8 @@ std::string source_table(const std::vector<MetricPoint>& points) {
          rows + "</tbody></table></div></details>";
 }
 
-// "Checkpoints after steps 100, 200. Resumed after step 150." and every spike in its words.
+// "Checkpoints after steps 100, 200. Resumed after step 150." and every spike and recovery in its
+// words.
 std::string event_list(const std::vector<TrainingEvent>& events) {
   constexpr std::size_t kShown = 12;
   const auto steps = [&](std::string_view kind) {
@@ -140,12 +141,12 @@ std::string event_list(const std::vector<TrainingEvent>& events) {
     out += "Resumed after step " + text + ". ";
   }
   if (!out.empty()) out = "<p class=\"quiet\">" + out + "</p>";
-  std::string spikes;
+  std::string told;
   for (const TrainingEvent& event : events) {
-    if (event.kind != "spike") continue;
-    spikes += fmt::format("<li>step {}: {}</li>", event.step, escape(event.words));
+    if (event.words.empty()) continue;
+    told += fmt::format("<li>step {}: {}</li>", event.step, escape(event.words));
   }
-  return spikes.empty() ? out : out + "<ul class=\"spikes\">" + spikes + "</ul>";
+  return told.empty() ? out : out + "<ul class=\"spikes\">" + told + "</ul>";
 }
 
 std::string training_part(const TrainingFacts& training, std::size_t index) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/heartbeat.h"
 #include "train/training_memory.h"
 
 namespace nativo::train {
@@ -100,6 +101,7 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& para
       mine.stopped = true;
       break;
     }
+    heartbeat::tick();
     const dist::Part range{at, std::min(micro, end - at)};
     const auto part = rows.subspan(range.begin, range.count);
     model::Batch batch = make_batch(examples, part, options.seq_len);

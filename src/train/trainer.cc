@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/heartbeat.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -83,6 +84,7 @@ class Run {
       loop();
       event("end");
     }
+    show_life(heartbeat::Phase::kEnd);
     return {.steps = plan_.steps(),
             .resumed_from = resumed ? resumed->step : 0,
             .rows = static_cast<std::int64_t>(plan_.packing().rows.size()),
@@ -117,6 +119,7 @@ class Run {
     while (state_.step < plan_.steps()) {
       const std::int64_t step = state_.step + 1;
       const double begun = monotonic_seconds();
+      show_life(heartbeat::Phase::kTrain);
       const std::vector<const Row*> rows = plan_.rows(step, state_.row_offset);
       const auto outcome = run_batch(input_.decoder, parallel_, input_.train, rows, options_, step,
                                      input_.should_stop);
@@ -241,7 +244,12 @@ class Run {
     if (monitor_) monitor_->go_back(state_.step);
   }
 
+  void show_life(heartbeat::Phase phase) const {
+    heartbeat::progress(phase, state_.step, plan_.steps());
+  }
+
   bool evaluate_heldout() {
+    show_life(heartbeat::Phase::kEvaluate);
     const auto measure = [&](const std::vector<Example>& examples) {
       return evaluate(input_.decoder, examples, options_.seq_len, options_.micro_batch,
                       &parallel_.ranks());
@@ -253,6 +261,7 @@ class Run {
 
   void save() {
     if (!options_.background_checkpoints) return save_and_wait();
+    show_life(heartbeat::Phase::kSave);
     if (monitor_) monitor_->sync();
     protect_rollback_target();
     store_.save_in_background(state_, input_.decoder, optimizer_, input_.extra_files);
@@ -262,6 +271,7 @@ class Run {
 
   // Before an end there is nothing to go on with meanwhile.
   void save_and_wait() {
+    show_life(heartbeat::Phase::kSave);
     if (monitor_) monitor_->sync();
     protect_rollback_target();
     store_.save(state_, input_.decoder, optimizer_, input_.extra_files);
@@ -323,6 +333,7 @@ std::optional<double> evaluate(model::Decoder& decoder, const std::vector<Exampl
   std::vector<double> losses(batches);
   std::vector<std::int64_t> targets(batches);
   for (std::size_t i = first; i < batches; i += stride) {
+    heartbeat::tick();
     const auto part = all.subspan(i * micro, std::min(micro, rows.size() - i * micro));
     const model::LossSum loss = decoder.forward(make_batch(examples, part, seq_len));
     losses[i] = loss.loss;

@@ -323,6 +323,11 @@ TEST_F(ReportTest, ShowsSourcesForgettingAndWhatHappened) {
       R"({"time":6,"event":"spike","step":3,"what":"loss","value":9.5,"limit":4.25,)"
       R"("action":"rollback","to":1})"
       "\n"
+      R"({"time":6,"event":"fault","step":3,"what":"rank 0 on <n2>: Killed"})"
+      "\n"
+      R"({"time":7,"event":"recovery","step":2,"what":"rank 0 on <n2>: Killed","steps_lost":1,)"
+      R"("seconds_down":6.25})"
+      "\n"
       R"({"time":7,"ev)");
   const std::string page = render_report(folder_);
   const Json training = chart_json(page)["trainings"][0];
@@ -337,6 +342,7 @@ TEST_F(ReportTest, ShowsSourcesForgettingAndWhatHappened) {
   for (const char* words :
        {"Checkpoints after step 1. Resumed after step 1.", "step 2: loss not finite; step skipped",
         "step 3: loss 9.5, beyond the usual 4.25; back to step 1",
+        "step 2: rank 0 on &lt;n2&gt;: Killed; training again after 6.2 s, 1 steps done again",
         "<tr><th scope=\"row\">qa</th><td>1</td><td>2.000</td><td>2.000</td></tr>",
         "<th scope=\"row\">&lt;b&gt;</th>", "<td>2.7500</td>",
         "<dt>of the machine’s GEMM rate</dt><dd>60%</dd>"}) {

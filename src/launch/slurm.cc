@@ -1,0 +1,106 @@
+#include "launch/slurm.h"
+
+#include "base/error.h"
+#include "base/strings.h"
+
+namespace nativo::launch {
+namespace {
+
+Output ask(const Words& command) {
+  Output output = run_command(command, kSlurmSeconds);
+  if (output.status == 127) {
+    throw Error(ExitCode::kMissingInput,
+                command.front() + ": not found: this machine has no Slurm, or not in PATH",
+                "run on a login node of the cluster, or locally with --ranks");
+  }
+  return output;
+}
+
+std::string first_line(const std::string& text) {
+  return std::string(trim(std::string_view(text).substr(0, text.find('\n'))));
+}
+
+}  // namespace
+
+std::optional<std::string> scontrol_value(std::string_view answer, std::string_view key) {
+  const std::string wanted = std::string(key) + "=";
+  for (std::size_t at = 0; at < answer.size();) {
+    const std::size_t end = std::min(answer.find_first_of(" \n", at), answer.size());
+    const std::string_view word = answer.substr(at, end - at);
+    if (word.starts_with(wanted)) {
+      const std::string_view value = word.substr(wanted.size());
+      if (value.empty() || value == "(null)") return std::nullopt;
+      return std::string(value);
+    }
+    at = end + 1;
+  }
+  return std::nullopt;
+}
+
+JobState job_state(const std::string& job) {
+  const Output queue = ask({"squeue", "--noheader", "--jobs=" + job, "--format=%T|%N|%r"});
+  if (queue.ok() && !trim(queue.out).empty()) {
+    const std::string line = first_line(queue.out);
+    const std::vector<std::string_view> parts = split(line, '|');
+    if (parts.size() == 3) {
+      return {.state = std::string(parts[0]),
+              .nodes = std::string(parts[1]),
+              .reason = parts[2] == "None" ? "" : std::string(parts[2])};
+    }
+  }
+  const Output over = run_command({"sacct", "--noheader", "--parsable2", "--allocations",
+                                   "--jobs=" + job, "--format=State,NodeList"},
+                                  kSlurmSeconds);
+  if (over.ok() && !trim(over.out).empty()) {
+    const std::string line = first_line(over.out);
+    const std::vector<std::string_view> parts = split(line, '|');
+    return {.state = std::string(parts[0]),
+            .nodes = parts.size() > 1 ? std::string(parts[1]) : "",
+            .reason = {}};
+  }
+  return {.state = "UNKNOWN", .nodes = {}, .reason = {}};
+}
+
+std::vector<std::string> expand_nodes(const std::string& nodes) {
+  std::vector<std::string> names;
+  if (nodes.empty()) return names;
+  const Output output = ask({"scontrol", "show", "hostnames", nodes});
+  if (!output.ok()) {
+    throw Error(ExitCode::kTryAgain, "scontrol show hostnames: " + printable(trim(output.err)));
+  }
+  for (const std::string_view line : split(output.out, '\n')) {
+    if (!trim(line).empty()) names.emplace_back(trim(line));
+  }
+  return names;
+}
+
+std::string submit_script(const std::string& script, const std::string& after) {
+  Words command = {"sbatch", "--parsable"};
+  if (!after.empty()) {
+    command.push_back("--dependency=afterok:" + after);
+    command.emplace_back("--kill-on-invalid-dep=yes");
+  }
+  command.push_back(script);
+  const Output output = ask(command);
+  const std::string line = first_line(output.out);
+  const std::string job = line.substr(0, line.find(';'));
+  if (!output.ok() || job.empty()) {
+    throw Error(ExitCode::kTryAgain,
+                output.timed_out ? std::string("sbatch did not answer")
+                                 : "sbatch refused the script: " + printable(trim(output.err)),
+                "the script is " + printable(script) + "; [slurm] says what stands in it");
+  }
+  return job;
+}
+
+bool signal_batch(const std::string& job, const std::string& signal) {
+  return ask({"scancel", "--batch", "--signal=" + signal, job}).ok();
+}
+
+void cancel_job(const std::string& job) {
+  const Output output = ask({"scancel", job});
+  if (output.ok()) return;
+  throw Error(ExitCode::kTryAgain, "scancel: " + printable(trim(output.err)));
+}
+
+}  // namespace nativo::launch

@@ -1,0 +1,162 @@
+# What may happen to a run, one function each. Words: lib.sh.
+# shellcheck shell=bash disable=SC2154
+one_and_a_spare='nodes = 1
+spare_nodes = 1
+mpi = "none"'
+
+scenario_rank_killed() {
+  configure "$one_and_a_spare"
+  cluster_up
+  submit
+  at_step 12
+  # shellcheck disable=SC2046
+  kill -KILL $(rank_pids)
+  finish
+  recovered 1 "Killed|signal 9" 30
+}
+
+scenario_rank_stopped() {
+  configure "$one_and_a_spare"
+  cluster_up
+  submit
+  at_step 12
+  # shellcheck disable=SC2046
+  kill -STOP $(rank_pids)
+  finish
+  recovered 1 "rank 0 on n2 gave no sign of life" 45
+  grep -q "thread" "$run"/launch/stacks-00001-rank-00000.txt || fail "no stacks"
+}
+
+# The node with the ranks loses its power; the spare takes over; the node comes back when nobody waits.
+scenario_node_lost() {
+  configure "$one_and_a_spare"
+  cluster_up
+  submit
+  at_step 12
+  "$cluster" kill-node 2
+  await 90 "the spare" grep -qs '"event":"recovery"' "$run/train/events.jsonl"
+  "$cluster" start-node 2
+  finish
+  recovered 1 "." 60
+}
+
+# Slurm takes no notice of this one: the job runs on with dead ranks.
+scenario_node_back_soon() {
+  configure "$one_and_a_spare"
+  cluster_up
+  submit
+  at_step 12
+  "$cluster" kill-node 2
+  sleep 1.5
+  "$cluster" start-node 2
+  finish
+  recovered 1 "." 60
+}
+
+# A node is cut off, and with it the file server from its rank, which therefore stands still. The spare takes
+# over; the stale rank comes back to life beside it and must not commit anything.
+scenario_cable_cut() {
+  configure "$one_and_a_spare"
+  cluster_up
+  submit
+  at_step 12
+  stale=$(rank_pids)
+  kill -STOP "$stale"
+  "$cluster" cut 2
+  await 90 "the spare" grep -qs '"event":"recovery"' "$run/train/events.jsonl"
+  kill -CONT "$stale"
+  await 30 "the stale rank's end" sh -c "! kill -0 $stale 2>/dev/null"
+  grep -q '"exit":73' "$run/launch/heartbeats-00001/rank-00000.exit" || fail "the stale rank was not refused"
+  "$cluster" heal 2
+  finish
+  recovered 1 "rank 0 on n2" 60
+}
+
+# The supervisor's own node is gone; a deputy on the other one queues the job again.
+scenario_batch_host_killed() {
+  configure "$one_and_a_spare"
+  cluster_up
+  submit
+  at_step 12
+  "$cluster" kill-node 1
+  await 120 "another start" grep -qs '"event":"recovery"' "$run/train/events.jsonl"
+  "$cluster" start-node 1
+  finish
+  recovered 1 "supervisor on n1 was lost" 90
+}
+
+scenario_controller_restarted() {
+  configure "$one_and_a_spare"
+  cluster_up
+  submit
+  at_step 12
+  "$cluster" kill-controller
+  sleep 3
+  "$cluster" start-controller
+  finish
+  [ "$(json "$run/launch/supervisor.json" 'j["faults"]')" = 0 ] || fail "a fault was seen"
+  echo "$name: no interruption"
+}
+
+# The run folder fills up while it trains, and is given space again.
+scenario_disk_full() {
+  mkdir -p "$run"
+  mount -t tmpfs -o size=260m tmpfs "$run" || fail "tmpfs"
+  configure "$one_and_a_spare"
+  cluster_up
+  trap '"$cluster" down; umount -l "$run"' EXIT
+  submit
+  at_step 12
+  head -c 300000000 /dev/zero >"$run/filler" 2>/dev/null || true
+  await 60 "a full disk to be noticed" sh -c "grep -qE 'waiting|No space' '$run/launch/supervisor.log' || [ -s '$run/launch/ranks-00002.log' ] || grep -rqs 'No space' '$run/launch/'"
+  sleep 2
+  rm -f "$run/filler"
+  finish
+  recovered "$(events "sum(x['event'] == 'recovery' for x in e)")" "space|exit code 7" 60
+}
+
+# Stopped well, its newest checkpoint damaged, and started again: the one before it is used.
+scenario_damaged_checkpoint() {
+  configure "$one_and_a_spare"
+  cluster_up
+  submit
+  at_step 17
+  "$nativo" stop "$run" || fail "stop"
+  await 60 "the run to stop" state_is stopped
+  damaged=$(newest_checkpoint)
+  printf 'X' | dd of="$damaged/model.safetensors" bs=1 seek=5000 conv=notrunc status=none
+  await 30 "the job's end" sh -c "[ -z \"\$(squeue -h -j $job -t RUNNING,COMPLETING)\" ]"
+  submit
+  finish
+  grep -q "is damaged and not used" "$run"/launch/ranks-*.log || fail "the damage was not said"
+  echo "$name: $(basename "$damaged") was passed over, resumed after step $(events "[x['step'] for x in e if x['event'] == 'resume'][-1]")"
+}
+
+scenario_two_jobs() {
+  configure 'nodes = 1
+mpi = "none"'
+  cluster_up
+  submit
+  at_step 5
+  ! "$nativo" slurm submit -c "$work/nativo.toml" --verb train 2>"$work/refused" || fail "a second job was submitted"
+  grep -q "works on this run folder already" "$work/refused" || fail "$(cat "$work/refused")"
+  second=$(sbatch --parsable "$run/launch/job.sh")
+  await 60 "the second job's end" sh -c "[ -z \"\$(squeue -h -j $second -t PENDING,RUNNING,COMPLETING 2>/dev/null)\" ]"
+  finish
+  grep -q "the run folder is locked by host" "$run/launch/supervisor.log" || fail "the second job was not refused"
+  [ "$(json "$run/launch/supervisor.json" 'j["restart"]')" = 1 ] || fail "ranks were started twice"
+  echo "$name: the second is refused, the first takes no notice"
+}
+
+# A more urgent job takes the nodes while every step ends in a save.
+scenario_preempted() {
+  configure "$one_and_a_spare"
+  cluster_up
+  submit --set train.checkpoint_every=1
+  at_step 12
+  sbatch --partition=urgent --nodes=2 --ntasks-per-node=4 --output=/dev/null --wrap 'sleep 5' >/dev/null
+  finish
+  grep -q "asking the ranks to save" "$run/launch/supervisor.log" || fail "nobody was asked to save"
+  [ "$(events "sum(x['event'] == 'requeue' for x in e)")" -ge 1 ] || fail "the job was not queued again"
+  echo "$name: saved, queued again, resumed after step $(events "[x['step'] for x in e if x['event'] == 'resume'][-1]")"
+}

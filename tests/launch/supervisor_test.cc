@@ -1,0 +1,215 @@
+// The supervisor over shell scripts that play ranks, on this machine.
+#include "launch/supervisor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/strings.h"
+#include "io/file.h"
+#include "io/run_lock.h"
+#include "io/temp_folder.h"
+#include "launch/files.h"
+#include "launch/journal.h"
+
+namespace nativo::launch {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+/// A cluster of one node, named "here", that remembers what was asked of it.
+class OneNode final : public Nodes {
+ public:
+  [[nodiscard]] std::string job() const override { return "17"; }
+  [[nodiscard]] std::int64_t restarts() const override { return job_restarts; }
+  [[nodiscard]] std::vector<std::string> names() override { return {"here"}; }
+  [[nodiscard]] Words start(const std::vector<std::string>& /*nodes*/, std::int64_t /*ranks*/,
+                            const Words& program) const override {
+    return program;
+  }
+  [[nodiscard]] Words run_on(const std::vector<std::string>& /*nodes*/,
+                             const Words& command) const override {
+    return command;
+  }
+  void kill_ranks() override { ++kills; }
+  bool requeue(std::int64_t, std::int64_t, const std::vector<std::string>&) override {
+    return false;
+  }
+  [[nodiscard]] std::string here() const override { return "here"; }
+
+  int kills = 0;
+  std::int64_t job_restarts = 0;
+};
+
+class SupervisorTest : public testing::Test {
+ protected:
+  /// Runs `script` as the only rank; $run is the run folder, $NATIVO_RESTART the number of the
+  /// start.
+  int supervise_script(const std::string& script) {
+    const fs::path file = folder_.path() / "rank.sh";
+    io::write_file_atomically(file, "run=" + run_.native() + R"(
+beat() {  # beat PHASE STEP FIRST
+  n=$((${n:-0} + 1))
+  echo "{\"rank\":0,\"restart\":$NATIVO_RESTART,\"node\":\"here\",\"pid\":$$,\"beat\":$n,\"time\":1,"\
+"\"phase\":\"$1\",\"step\":$2,\"steps\":9,\"first\":$3,\"pieces\":$n}" >"$NATIVO_HEARTBEATS/rank-00000.json"
+}
+)" + script);
+    const SupervisedRun supervised{.run = run_,
+                                   .trainings = {run_ / "train"},
+                                   .program = {"bash", file.native()},
+                                   .self = {health_.native()},
+                                   .config = {},
+                                   .options = options_};
+    return supervise(supervised, node_);
+  }
+
+  void SetUp() override {
+    set_health(R"({"node":"here","checks":[]})");
+    options_.silence_seconds = 2.0;
+    fs::create_directories(run_ / "train");
+  }
+  void set_health(const std::string& json) {
+    io::write_file_atomically(health_, "#!/bin/sh\necho '" + json + "'\n");
+    fs::permissions(health_, fs::perms::owner_all);
+  }
+  [[nodiscard]] std::vector<Json> events() const {
+    std::vector<Json> found = last_json_lines(run_ / "train" / "events.jsonl", 100);
+    return found;
+  }
+  [[nodiscard]] std::string state() const {
+    return Journal(run_, {run_ / "train"}).last_state().value("state", "");
+  }
+
+  io::TempFolder folder_;
+  fs::path run_ = folder_.path() / "run";
+  fs::path health_ = folder_.path() / "nativo";
+  SlurmOptions options_;
+  OneNode node_;
+};
+
+TEST_F(SupervisorTest, EndsWithRanksThatEndWell) {
+  EXPECT_EQ(supervise_script("echo hello; echo $NATIVO_JOB $NATIVO_RUN_LOCK"), 0);
+  EXPECT_EQ(state(), "done");
+  EXPECT_EQ(io::read_file(ranks_log(run_, 1)),
+            "hello\n17 " + fs::weakly_canonical(run_).native() + "\n");
+  EXPECT_EQ(parse_json(io::read_file(run_ / "train" / "fence.json"), "fence"),
+            Json({{"job", "17"}, {"restart", 1}}));
+  EXPECT_TRUE(events().empty());
+}
+
+TEST_F(SupervisorTest, StartsRanksAgainAfterAFaultAndSaysWhatItCost) {
+  EXPECT_EQ(supervise_script(R"(
+if [ $NATIVO_RESTART = 1 ]; then
+  for i in 1 2 3 4 5 6 7; do echo "{\"step\": $i, \"time\": $i}" >>$run/train/metrics.jsonl; done
+  beat train 7 0; sleep 0.5; kill -9 $$
+fi
+beat train 5 5; sleep 1)"),
+            0);
+  const std::vector<Json> all = events();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0]["event"], "fault");
+  EXPECT_EQ(all[0]["what"], "the ranks ended with killed by signal 9");
+  EXPECT_EQ(all[0]["step"], 7);
+  EXPECT_EQ(all[1]["event"], "recovery");
+  EXPECT_EQ(all[1]["step"], 5);
+  EXPECT_EQ(all[1]["steps_lost"], 2);
+  EXPECT_EQ(all[1]["restart"], 2);
+  EXPECT_LT(all[1]["seconds_down"].get<double>(), 10.0);
+}
+
+TEST_F(SupervisorTest, EndsAndNamesARankWithoutSignsOfLife) {
+  EXPECT_EQ(supervise_script(R"(
+beat train 1 0
+[ $NATIVO_RESTART = 2 ] || sleep 600)"),
+            0);
+  ASSERT_FALSE(events().empty());
+  EXPECT_THAT(events()[0]["what"].get<std::string>(),
+              HasSubstr("rank 0 on here gave no sign of life"));
+  EXPECT_EQ(events()[0]["node"], "here");
+  EXPECT_GE(node_.kills, 1);
+}
+
+TEST_F(SupervisorTest, DoesNotRepeatAnErrorThatWouldComeAgain) {
+  EXPECT_EQ(
+      supervise_script(
+          R"(echo '{"exit":78,"message":"bad key"}' >$NATIVO_HEARTBEATS/rank-00000.exit; exit 78)"),
+      78);
+  EXPECT_EQ(state(), "failed");
+  ASSERT_EQ(events().size(), 1U);
+  EXPECT_THAT(events()[0]["what"].get<std::string>(), HasSubstr("bad key"));
+  EXPECT_FALSE(fs::exists(ranks_log(run_, 2)));
+}
+
+TEST_F(SupervisorTest, GivesUpWhenItsBudgetIsSpent) {
+  options_.retries = 1;
+  EXPECT_EQ(supervise_script("exit 70"), 70);
+  EXPECT_TRUE(fs::exists(ranks_log(run_, 2)));
+  EXPECT_FALSE(fs::exists(ranks_log(run_, 3)));
+  EXPECT_EQ(state(), "failed");
+}
+
+TEST_F(SupervisorTest, LeavesABadNodeOutAndNamesIt) {
+  set_health(
+      R"({"node":"here","checks":[{"name":"arithmetic","good":false,"shared":false,"found":"1 + 1 = 3","value":0}]})");
+  options_.requeue = false;
+  EXPECT_EQ(supervise_script("exit 0"), 75);
+  ASSERT_FALSE(events().empty());
+  EXPECT_EQ(events()[0]["event"], "node_excluded");
+  EXPECT_EQ(events()[0]["node"], "here");
+  EXPECT_THAT(events()[0]["what"].get<std::string>(), HasSubstr("1 + 1 = 3"));
+  EXPECT_FALSE(fs::exists(ranks_log(run_, 1)));
+}
+
+TEST_F(SupervisorTest, RefusesAFullDiskBeforeTheStartAndWaitsForSpaceAfterAFault) {
+  const char* full =
+      R"({"node":"here","checks":[{"name":"disk","good":false,"shared":true,"found":"full","value":0}]})";
+  set_health(full);
+  EXPECT_THROW((void)supervise_script("exit 0"), Error);
+  // The disk is full when the rank fails, and has space again when it is looked at the third time.
+  set_health(R"({"node":"here","checks":[]})");
+  io::write_file_atomically(
+      health_, "#!/bin/sh\necho x >>" + (folder_.path() / "looks").native() + "\n[ $(wc -l <" +
+                   (folder_.path() / "looks").native() +
+                   ") != 2 ] && echo '{\"node\":\"here\",\"checks\":[]}' || echo '" + full + "'\n");
+  fs::permissions(health_, fs::perms::owner_all);
+  EXPECT_EQ(supervise_script("[ $NATIVO_RESTART = 2 ] || exit 75"), 0);
+  EXPECT_EQ(split(io::read_file(folder_.path() / "looks"), '\n').size(), 4U);  // three lines
+}
+
+TEST_F(SupervisorTest, RestartNumbersOnlyGrowAndOldRanksAreToldToStop) {
+  io::write_file_atomically(run_ / "train" / "fence.json", R"({"job":"3","restart":40})");
+  fs::create_directories(heartbeat_folder(run_, 40));
+  EXPECT_EQ(supervise_script("echo $NATIVO_RESTART >$run/number"), 0);
+  EXPECT_EQ(io::read_file(run_ / "number"), "41\n");
+  EXPECT_TRUE(fs::exists(heartbeat_folder(run_, 40) / "stop"));
+  io::write_file_atomically(run_ / "train" / "fence.json", R"({"job":"3"})");
+  EXPECT_THROW((void)supervise_script("exit 0"), Error);
+}
+
+TEST_F(SupervisorTest, IsTheOnlyOneOfItsRunFolder) {
+  const io::RunLock other(run_);
+  EXPECT_THROW((void)supervise_script("exit 0"), Error);
+  // This very job before Slurm started it again, on a node that was cut off: overtaken.
+  Journal(run_, {run_ / "train"}).state({{"job", "17"}, {"job_restarts", 0}, {"state", "running"}});
+  EXPECT_THROW((void)supervise_script("exit 0"), Error);
+  node_.job_restarts = 1;
+  EXPECT_EQ(supervise_script("exit 0"), 0);
+}
+
+TEST_F(SupervisorTest, TellsOfTheSupervisorThatDiedBeforeIt) {
+  fs::create_directories(launch_folder(run_));
+  Journal(run_, {run_ / "train"}).state({{"job", "16"}, {"state", "running"}, {"host", "n9"}});
+  io::write_file_atomically(launch_folder(run_) / kSupervisorBeat, "job 16\n");
+  EXPECT_EQ(supervise_script("beat train 0 0; sleep 1"), 0);
+  const std::vector<Json> all = events();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0]["what"], "the supervisor on n9 was lost");
+  EXPECT_EQ(all[1]["event"], "recovery");
+}
+
+}  // namespace
+}  // namespace nativo::launch
