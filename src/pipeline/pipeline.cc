@@ -180,7 +180,7 @@ void Pipeline::run_part(std::string_view name, data::StagePart part) {
                 "translate and filter are");
   }
   NATIVO_CHECK(part.index < part.count, "a part is one of several");
-  set_thread_count(static_cast<int>(context_->options.run.threads));
+  use_threads(context_->options.run.threads, nullptr);
   io::posix_disk().make_folders(context_->folder);
   const io::RunLock lock(context_->folder, io::RunLock::Kind::kTogether);
   for (const Step& step : steps_) {

@@ -307,7 +307,10 @@ TEST(Stage, FinishedBlocksAreNotRunAgain) {
   RecordReader second(input);
   run_blocks(folder / "out", spec_of("filter"), second, 5, fail_at(0));
   EXPECT_EQ(calls, 1U);
-  EXPECT_EQ(contents(folder / "out"), contents(folder / "undisturbed"));
+  auto expected = contents(folder / "undisturbed");
+  std::string& last = expected["block-00002.json"];  // the only one of the new size, which it says
+  last.replace(last.find("\"block_rows\":10"), 15, "\"block_rows\":5");
+  EXPECT_EQ(contents(folder / "out"), expected);
 }
 
 TEST(Stage, CountsOfBlocksAreSummed) {
