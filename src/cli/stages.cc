@@ -92,6 +92,8 @@ CLI::App& add_stage(CLI::App& app, const std::string& name, const std::string& h
 void add_stages(CLI::App& app) {
   add_stage(app, "ingest", "read the sources into records", false);
   add_stage(app, "tokenizer", "take over or train the tokenizer", false);
+  add_stage(app, "dedup_sources", "keep one of each pair of equals before they are translated",
+            false);
   add_translate(app);
   add_stage(app, "filter", "drop records that break a rule", true);
   add_stage(app, "dedup", "keep one of each pair of equals or near-equals", true);

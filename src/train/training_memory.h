@@ -48,7 +48,7 @@ struct TrainingMemory {
 /// Measured: the program, its libraries and the tokenizer before there is a model.
 inline constexpr std::size_t kProgramBytes = std::size_t{16} << 20;
 /// Measured: what products pack, what passes on the way to files, stacks of threads.
-inline constexpr std::size_t kBufferBytes = std::size_t{16} << 20;
+inline constexpr std::size_t kBufferBytes = std::size_t{20} << 20;
 
 /// How many ranks share a training, and how (DistOptions).
 struct RankCount {

@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <csignal>
 #include <memory>
 #include <string>
 
@@ -62,6 +63,7 @@ class TlsServer {
             SSL_write(tls.get(), answer.data(), static_cast<int>(answer.size()));
           }
         }) {
+    std::signal(SIGPIPE, SIG_IGN);  // as the program does: TLS has no flag against it
     SSL_CTX_use_certificate(context_.get(), certificate_.get());
     SSL_CTX_use_PrivateKey(context_.get(), key_.get());
   }

@@ -7,6 +7,7 @@ mv run whole
 expect 66 translate -c nativo.toml $blocks --part 0/3
 says 'the step ingest is not done'
 expect 0 tokenizer -c nativo.toml $blocks
+expect 0 dedup_sources -c nativo.toml $blocks
 "$NATIVO" translate -c nativo.toml $blocks --part 0/3 2>part0.txt &
 first=$!
 expect 0 translate -c nativo.toml $blocks --part 2/3
