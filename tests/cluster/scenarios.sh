@@ -90,6 +90,8 @@ scenario_controller_restarted() {
   cluster_up
   submit
   at_step 12
+  # Slurm saves every few seconds; a controller that never knew that the job runs would start it again.
+  await 20 "the controller to save" [ "$CLUSTER_ROOT/state/job_state" -nt "$run/launch/supervisor.log" ]
   "$cluster" kill-controller
   sleep 3
   "$cluster" start-controller
