@@ -64,7 +64,7 @@ INSTANTIATE_TEST_SUITE_P(CrossEntropy, CrossEntropyAdditions,
 
 TEST_P(CrossEntropyAdditions, LossIsTheReferencesAndTheGradientItsDifference) {
   const auto [z_loss, smoothing] = GetParam();
-  for (const std::int64_t vocabulary : {1, 7, 33, 200}) {
+  for (const std::int64_t vocabulary : {1, 7, 33, 70}) {
     const auto columns = static_cast<std::size_t>(vocabulary);
     auto x = normal_numbers(5 * columns, 3, 4.0);
     for (double& value : x) value += 2.0;  // lse away from 0
