@@ -24,6 +24,7 @@
 #include "io/file.h"
 #include "model/decoder.h"
 #include "model/hf_directory.h"
+#include "train/data_parallel.h"
 #include "train/optimizer.h"
 
 namespace {
@@ -211,6 +212,7 @@ void run(const std::filesystem::path& folder, int steps, int threads, const Meth
   Decoder decoder = nativo::model::load_decoder(folder / "model");
   // As nativo train does for a step that is one batch.
   decoder.enable_gradients(nativo::model::GradientMemory::kShared);
+  nativo::train::DataParallel alone(nullptr, decoder, 0);
   nativo::train::Optimizer optimizer(
       std::as_const(decoder).parameters(),
       {.beta1 = 0.9,
@@ -234,7 +236,7 @@ void run(const std::filesystem::path& folder, int steps, int threads, const Meth
     decoder.zero_gradients();
     const auto sum = decoder.forward_backward(
         batch, {.scale = static_cast<float>(1.0 / targets), .recompute = method.recompute});
-    const double norm = optimizer.gradient_norm(std::as_const(decoder).parameters());
+    const double norm = alone.gradient_norm();
     optimizer.update(decoder.parameters(), step + 1, 1e-3, norm);
     wall.push_back(nativo::monotonic_seconds() - wall_start);
     cpu.push_back(nativo::cpu_seconds() - cpu_start);

@@ -180,7 +180,7 @@ void Decoder::enable_gradients(GradientMemory memory, std::span<std::byte> place
   NATIVO_CHECK(!quantization().format, "quantised weights are trained through LoRA only");
   state_->gradient_memory = memory;
   state_->gradients_are_zero = true;
-  if (memory == GradientMemory::kShared) {
+  if (memory != GradientMemory::kApart) {
     bind_gradients(*state_, {});
     return;
   }
@@ -203,7 +203,7 @@ LossSum Decoder::forward_backward(const Batch& batch, const StepOptions& options
   NATIVO_CHECK(!state_->gradients.layers.empty(), "forward_backward before enable_gradients");
   NATIVO_CHECK(options.log_prob.empty() || options.log_prob.size() == batch.tokens.size(),
                "forward_backward: log_prob is not [B,T]");
-  NATIVO_CHECK(state_->gradient_memory == GradientMemory::kApart || state_->gradients_are_zero,
+  NATIVO_CHECK(state_->gradient_memory != GradientMemory::kShared || state_->gradients_are_zero,
                "gradients that share memory do not accumulate");
   state_->gradients_are_zero = false;
   DecoderPass pass(*state_, batch, &options);

@@ -82,6 +82,11 @@ struct StepOptions {
   /// as soon as this batch changes nothing more of the layer's gradients. A tied head's gradient is
   /// the embedding's. Not called for a batch without targets.
   std::function<void(std::int64_t layer)> layer_done = {};
+  /// Of a decoder with GradientMemory::kLent, else unused. Asked once for each of L, ..., -1 before
+  /// anything of the layer's gradients is computed (a tied embedding's with the head's): as many
+  /// floats as the layer's parameters have together, to which they are added in their order. Theirs
+  /// until layer_done(layer).
+  std::function<std::span<float>(std::int64_t layer)> layer_gradients = {};
 };
 
 /// Where the gradients of all parameters lie. Those of adapters are always apart.
@@ -90,7 +95,10 @@ enum class GradientMemory {
   /// In memory that activations leave while the backward pass goes down: a step that is one batch
   /// needs less. They are there from forward_backward() until the next pass of any kind, and
   /// forward_backward() may not be called twice without zero_gradients() between.
-  kShared
+  kShared,
+  /// In memory that StepOptions::layer_gradients lends for a layer at a time: Parameter::gradient
+  /// stays empty.
+  kLent
 };
 
 /// Bytes that a decoder has reserved; see model/memory_plan.h.

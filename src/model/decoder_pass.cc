@@ -64,6 +64,9 @@ bool DecoderPass::shares_gradients() const {
 }
 
 void DecoderPass::start_gradients(std::int64_t layer) {
+  if (core_.gradient_memory == GradientMemory::kLent) {
+    return bind_layer_gradients(core_, layer, options_->layer_gradients(layer));
+  }
   if (!shares_gradients()) return;
   visit_tensors(core_.config, {}, core_.gradients,
                 [&](tensor::View<float>& view, const tensor::Shape&, std::int64_t at) {

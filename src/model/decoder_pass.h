@@ -34,7 +34,8 @@ class DecoderPass {
 
  private:
   [[nodiscard]] bool shares_gradients() const;
-  /// Zeroes the gradients of a layer (see visit_tensors) if they have just come to life.
+  /// Zeroes the gradients of a layer (see visit_tensors) if they have just come to life, or
+  /// borrows memory for them.
   void start_gradients(std::int64_t layer);
   void add_neftune_noise(tensor::View<float> x) const;
   void head_backward(std::size_t first, tensor::View<float> dlogits);

@@ -56,6 +56,19 @@ void bind_gradients(DecoderCore& core, const ModelTensors& gradients) {
                 });
 }
 
+void bind_layer_gradients(DecoderCore& core, std::int64_t layer, std::span<float> memory) {
+  std::size_t next = 0;
+  visit_tensors(core.config, {}, core.gradients,
+                [&](tensor::View<float>& view, const tensor::Shape& shape, std::int64_t at) {
+                  if (at != layer) return;
+                  const auto size = static_cast<std::size_t>(shape.elements());
+                  view = {memory.subspan(next, size), shape};
+                  next += size;
+                });
+  NATIVO_CHECK(next == memory.size(), "as much memory as the layer's gradients take");
+  if (layer < 0 && core.config.tie_embeddings) core.gradients.head = core.gradients.embedding;
+}
+
 void RopeTable::grow(const DecoderConfig& config, std::int64_t count) {
   if (count <= positions) return;
   const std::int64_t half = config.head_dim / 2;

@@ -106,6 +106,9 @@ struct DecoderCore;
 /// Makes `gradients` (of all parameters; without layers: none) those of the decoder and of its
 /// list of parameters.
 void bind_gradients(DecoderCore& core, const ModelTensors& gradients);
+/// The gradients of one layer's parameters (see visit_tensors) lie in `memory`, one behind the
+/// other; the list of parameters does not show them.
+void bind_layer_gradients(DecoderCore& core, std::int64_t layer, std::span<float> memory);
 
 /// cos and sin by position.
 struct RopeTable {

@@ -3,9 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "base/error.h"
 #include "ops/global_norm.h"
-#include "tensor/arena.h"
 
 namespace nativo::train {
 
@@ -15,7 +13,8 @@ DataParallel::DataParallel(dist::Communicator* communicator, model::Decoder& dec
       communicator_(communicator == nullptr ? self_.get() : communicator),
       decoder_(decoder),
       shards_state_(zero >= 1),
-      shards_(std::as_const(decoder).trainable(), communicator_->size()) {
+      shards_(std::as_const(decoder).trainable(), communicator_->size()),
+      gradients_(*communicator_, decoder, shards_, zero) {
   const auto own = own_slices();
   updated_ = shards_state_ ? std::vector<Slice>(own.begin(), own.end())
                            : whole_slices(std::as_const(decoder).trainable());
@@ -26,24 +25,23 @@ std::span<const Slice> DataParallel::own_slices() const {
   return shards_.slices(communicator_->rank());
 }
 
-void DataParallel::enable_gradients(model::GradientMemory memory) {
-  if (is_alone()) return decoder_.enable_gradients(memory);
-  const std::size_t bytes =
-      (trained_ * sizeof(float) + tensor::kAlignment - 1) / tensor::kAlignment * tensor::kAlignment;
-  decoder_.enable_gradients(model::GradientMemory::kApart,
-                            communicator_->allocate(bytes, "the gradients"));
+std::vector<std::span<const float>> DataParallel::updated_gradients() const {
+  std::vector<std::span<const float>> gradients;
+  for (const Slice& slice : updated_) gradients.push_back(gradients_.of(slice));
+  return gradients;
 }
 
 dist::Part DataParallel::share(std::size_t rows) const {
   return share_of_rows(rows, communicator_->rank(), communicator_->size());
 }
 
-std::span<float> DataParallel::all_values() const {
-  return {decoder_.trainable().front().value.data(), trained_};
+std::size_t DataParallel::rounds(std::size_t rows, std::size_t micro) const {
+  const std::size_t most = share_of_rows(rows, 0, communicator_->size()).count;
+  return (most + micro - 1) / micro;
 }
 
-std::span<float> DataParallel::all_gradients() const {
-  return {decoder_.trainable().front().gradient.data(), trained_};
+std::span<float> DataParallel::all_values() const {
+  return {decoder_.trainable().front().value.data(), trained_};
 }
 
 namespace {
@@ -57,28 +55,6 @@ std::vector<dist::Part> parts_inside(const Bucket& bucket) {
 
 }  // namespace
 
-void DataParallel::start_sum(const Bucket& bucket) {
-  const std::span<float> gradients = all_gradients().subspan(bucket.begin, bucket.count);
-  sums_.push_back(shards_state_
-                      ? communicator_->start_reduce_scatter(gradients, parts_inside(bucket))
-                      : communicator_->start_all_reduce(gradients));
-}
-
-void DataParallel::start_sum(std::int64_t layer) {
-  if (is_alone()) return;
-  if (sums_.empty()) not_begun_ = shards_.buckets().size();
-  while (not_begun_ > 0 && shards_.buckets()[not_begun_ - 1].layer >= layer) {
-    start_sum(shards_.buckets()[--not_begun_]);
-  }
-}
-
-void DataParallel::finish_sums() {
-  if (is_alone()) return;
-  start_sum(-1);
-  for (dist::Pending& sum : sums_) sum.wait();
-  sums_.clear();
-}
-
 double DataParallel::gradient_norm() {
   const auto parameters = std::as_const(decoder_).trainable();
   std::vector<std::size_t> first_piece;  // of each parameter
@@ -90,7 +66,7 @@ double DataParallel::gradient_norm() {
   std::vector<double> sums(pieces);
   for (const Slice& slice : own_slices()) {
     ops::sums_of_squares(
-        parameters[slice.parameter].gradient.subspan(slice.begin, slice.count),
+        gradients_.of(slice),
         std::span(sums).subspan(first_piece[slice.parameter] + slice.begin / ops::kNormPiece,
                                 ops::norm_pieces(slice.count)));
   }

@@ -13,6 +13,7 @@
 
 #include "dist/communicator.h"
 #include "model/decoder.h"
+#include "train/gradient_sums.h"
 #include "train/shards.h"
 
 namespace nativo::train {
@@ -20,7 +21,7 @@ namespace nativo::train {
 class DataParallel {
  public:
   /// `communicator` null = alone. `zero` is the stage: 0 = every rank has all, 1 = the optimizer's
-  /// state is sharded. Both arguments outlive this.
+  /// state is sharded, 2 = the gradients too. Both arguments outlive this.
   DataParallel(dist::Communicator* communicator, model::Decoder& decoder, std::int64_t zero);
 
   [[nodiscard]] dist::Communicator& ranks() { return *communicator_; }
@@ -32,22 +33,18 @@ class DataParallel {
   /// What this rank updates: its own with ZeRO, else all.
   [[nodiscard]] std::span<const Slice> updated_slices() const { return updated_; }
 
-  /// Decoder::enable_gradients; of several ranks apart, in memory that their node shares.
-  void enable_gradients(model::GradientMemory memory);
+  /// Their gradients; see GradientSums.
+  [[nodiscard]] GradientSums& gradients() { return gradients_; }
+  /// Of updated_slices(), one by one, after GradientSums::finish().
+  [[nodiscard]] std::vector<std::span<const float>> updated_gradients() const;
 
   /// This rank's rows of a step of `rows`.
   [[nodiscard]] dist::Part share(std::size_t rows) const;
+  /// Rounds (see GradientSums) in which every rank gets through its share, `micro` rows at a time.
+  [[nodiscard]] std::size_t rounds(std::size_t rows, std::size_t micro) const;
 
-  /// The gradients of `layer` will not change any more on this rank: their sum begins, in the
-  /// background. In the order of StepOptions::layer_done. Nothing with one rank.
-  void start_sum(std::int64_t layer);
-
-  /// Starts those sums that have not been, and waits for all: then every gradient that this rank
-  /// updates with, and its own slices, are the sum over all ranks.
-  void finish_sums();
-
-  /// The norm of the whole gradient, after finish_sums(); the same bits with any number of ranks,
-  /// given the same gradient.
+  /// The norm of the whole gradient, after GradientSums::finish(); the same bits with any number of
+  /// ranks, given the same gradient.
   [[nodiscard]] double gradient_norm();
 
   /// After the update: every rank gets the parameters that others have updated.
@@ -55,8 +52,6 @@ class DataParallel {
 
  private:
   [[nodiscard]] std::span<float> all_values() const;
-  [[nodiscard]] std::span<float> all_gradients() const;
-  void start_sum(const Bucket& bucket);
 
   std::unique_ptr<dist::Communicator> self_;  ///< when alone
   dist::Communicator* communicator_;
@@ -64,9 +59,8 @@ class DataParallel {
   bool shards_state_;
   Shards shards_;
   std::vector<Slice> updated_;
-  std::size_t trained_ = 0;    ///< numbers
-  std::size_t not_begun_ = 0;  ///< buckets whose sum has not begun, the first ones
-  std::vector<dist::Pending> sums_;
+  GradientSums gradients_;
+  std::size_t trained_ = 0;  ///< numbers
 };
 
 }  // namespace nativo::train

@@ -2,14 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <new>
 #include <utility>
 
 #include "base/error.h"
 #include "base/strings.h"
 #include "ops/adamw.h"
-#include "ops/global_norm.h"
 
 namespace nativo::train {
 
@@ -181,17 +179,20 @@ void Optimizer::expose(StateTensor tensor, std::size_t begin, std::vector<T>& va
   state_.push_back(std::move(tensor));
 }
 
-double Optimizer::gradient_norm(std::span<const model::Parameter> parameters) const {
-  double sum = 0.0;
-  for (const model::Parameter& parameter : parameters) {
-    sum += ops::sum_of_squares(parameter.gradient);
-  }
-  return std::sqrt(sum);
-}
-
 void Optimizer::update(std::span<model::Parameter> parameters, std::int64_t step, double lr,
                        double gradient_norm) {
+  std::vector<std::span<const float>> gradients;
+  for (const Slice& slice : slices_) {
+    gradients.emplace_back(parameters[slice.parameter].gradient.subspan(slice.begin, slice.count));
+  }
+  update(parameters, gradients, step, lr, gradient_norm);
+}
+
+void Optimizer::update(std::span<model::Parameter> parameters,
+                       std::span<const std::span<const float>> gradients, std::int64_t step,
+                       double lr, double gradient_norm) {
   NATIVO_CHECK(parameters.size() == parameters_, "the constructor's parameters");
+  NATIVO_CHECK(gradients.size() == slices_.size(), "a gradient for each slice");
   const bool clips = settings_.clip_norm > 0.0 && gradient_norm > settings_.clip_norm;
   ops::AdamW options;
   options.step = step;
@@ -208,7 +209,8 @@ void Optimizer::update(std::span<model::Parameter> parameters, std::int64_t step
     const ops::RoundingNoise noise{settings_.seed, static_cast<std::uint32_t>(slice.parameter),
                                    static_cast<std::int64_t>(slice.begin)};
     const auto value = parameter.value.subspan(slice.begin, slice.count);
-    const auto gradient = parameter.gradient.subspan(slice.begin, slice.count);
+    const std::span<const float> gradient = gradients[i];
+    NATIVO_CHECK(gradient.size() == slice.count, "a slice's gradient has its size");
     if (auto* f32 = std::get_if<F32Moments>(&moments_[i])) {
       ops::adamw(options, value, gradient, f32->first, f32->second);
     } else if (auto* bf16 = std::get_if<Bf16Moments>(&moments_[i])) {

@@ -67,12 +67,15 @@ class Optimizer {
   Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings,
             std::span<const Slice> slices);
 
-  /// The norm of all gradients together, before clipping.
-  [[nodiscard]] double gradient_norm(std::span<const model::Parameter> parameters) const;
-
   /// Update number `step` (from 1) of `parameters` (those of the constructor) with learning rate
   /// `lr`. `gradient_norm` is that of all gradients together, before clipping; finite.
   void update(std::span<model::Parameter> parameters, std::int64_t step, double lr,
+              double gradient_norm);
+
+  /// The same where the gradients lie elsewhere: gradients[i] is that of the constructor's
+  /// slices[i].
+  void update(std::span<model::Parameter> parameters,
+              std::span<const std::span<const float>> gradients, std::int64_t step, double lr,
               double gradient_norm);
 
   [[nodiscard]] StateType type() const { return settings_.state; }

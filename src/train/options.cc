@@ -149,9 +149,9 @@ void TrainOptions::visit(config::Visitor& visitor) {
 void DistOptions::visit(config::Visitor& visitor) {
   visitor.value({.name = "zero",
                  .help = "ZeRO stage, what is sharded over the ranks: 0 = nothing, 1 = the "
-                         "optimizer's state; the same bits either way",
+                         "optimizer's state, 2 = gradients too",
                  .min = 0,
-                 .max = 1},
+                 .max = 2},
                 zero);
   visitor.value({.name = "timeout",
                  .help = "seconds that a rank waits for the others before it names those that are "

@@ -93,13 +93,19 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& para
   const model::Recompute recompute = training_shape(options).recompute;
   const dist::Part share = parallel.share(rows.size());
   const std::size_t end = share.begin + share.count;
-  decoder.zero_gradients();
+  GradientSums& gradients = parallel.gradients();
+  gradients.zero();
   Share mine;
   std::vector<float> log_prob;
-  for (std::size_t at = share.begin; at < end; at += micro) {
-    if (at > share.begin && stop && stop()) {
+  const std::size_t rounds = parallel.rounds(rows.size(), micro);
+  bool goes_on = true;  // ranks that do not, or have no more rows, are in the sums all the same
+  for (std::size_t round = 0; round < rounds; gradients.end_round(++round == rounds)) {
+    const std::size_t at = share.begin + round * micro;
+    if (!goes_on || at >= end) continue;
+    if (round > 0 && stop && stop()) {
       mine.stopped = true;
-      break;
+      goes_on = false;
+      continue;
     }
     heartbeat::tick();
     const dist::Part range{at, std::min(micro, end - at)};
@@ -115,18 +121,16 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& para
                            .neftune_alpha = options.neftune_alpha,
                            .log_prob = log_prob,
                            .recompute = recompute};
-    if (at + micro >= end) {
-      how.layer_done = [&](std::int64_t layer) { parallel.start_sum(layer); };
-    }
+    gradients.observe(how, round + 1 == rounds);
     const model::LossSum sum = decoder.forward_backward(batch, how);
     add_source_losses(examples, part, batch.length, log_prob, outcome.sources);
     mine.loss += sum.loss;
     if (!std::isfinite(sum.loss) || !std::isfinite(sum.objective)) {
       mine.suspects = range;
-      break;
+      goes_on = false;
     }
   }
-  parallel.finish_sums();
+  gradients.finish();
   double loss = 0.0;
   for (const Share& of : exchange(parallel.ranks(), mine)) {
     if (of.stopped) mine.stopped = true;

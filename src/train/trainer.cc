@@ -79,7 +79,7 @@ class Run {
                          last_saved_);
       }
       event(resumed ? "resume" : "start");
-      parallel_.enable_gradients(training_shape(options_).gradients);
+      parallel_.gradients().enable(training_shape(options_).gradients);
       if (!resumed) begin();
       loop();
       event("end");
@@ -173,8 +173,8 @@ class Run {
   }
 
   void update(const StepOutcome& outcome, std::int64_t step) {
-    optimizer_.update(input_.decoder.trainable(), state_.updates + 1, schedule_.learning_rate(step),
-                      outcome.gradient_norm);
+    optimizer_.update(input_.decoder.trainable(), parallel_.updated_gradients(), state_.updates + 1,
+                      schedule_.learning_rate(step), outcome.gradient_norm);
     parallel_.gather_parameters();
     if (state_.updates == 0) state_.first_loss = outcome.loss;
     ++state_.updates;

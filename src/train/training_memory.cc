@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/strings.h"
 #include "model/memory_plan.h"
+#include "train/gradient_sums.h"
 #include "train/optimizer.h"
 
 namespace nativo::train {
@@ -61,6 +63,14 @@ Adapted adapted(const model::DecoderConfig& config, const TrainOptions& options,
   how.quantization = quantization_of(options.method, lora);
   how.lora = model::resolve_lora(lora.lora, config);
   return how;
+}
+
+/// From ZeRO stage 2 on; see GradientSums.
+std::size_t gradients_that_pass(model::DecoderConfig config, std::int64_t ranks) {
+  const std::int64_t layers = std::exchange(config.layers, 0);
+  const std::int64_t others = config.parameter_count();
+  config.layers = 1;
+  return passing_gradient_bytes(config.parameter_count() - others, layers, others, ranks);
 }
 
 /// A setting that needs less memory than another.
@@ -130,6 +140,7 @@ TrainingMemory training_memory(const model::DecoderConfig& config, const TrainOp
   const std::int64_t trained =
       adapters != nullptr ? lora_parameter_count(*adapters, config) : config.parameter_count();
   const StateType state = state_type_from_option(options.optimizer_state);
+  const bool passes = ranks.zero >= 2 && ranks.ranks > 1 && adapters == nullptr;
   const std::int64_t own = (trained + ranks.ranks - 1) / ranks.ranks;  // to a piece of the norm
   const std::size_t moments = state_bytes(state, ranks.zero >= 1 ? own : trained);
 
@@ -140,7 +151,8 @@ TrainingMemory training_memory(const model::DecoderConfig& config, const TrainOp
   table.from("weights", Phase::kLoad, plan.memory.parameters + plan.memory.quantized_parameters);
   table.from("adapters", Phase::kLoad, plan.memory.adapters);
   table.from("optimizer state", Phase::kLoad, moments);
-  table.from("gradients", Phase::kForward, plan.memory.gradients);
+  table.from("gradients", Phase::kForward,
+             passes ? gradients_that_pass(config, ranks.ranks) : plan.memory.gradients);
   table.pass(Phase::kForward, plan.forward, plan.memory.pass);
   table.pass(Phase::kBackward, plan.backward, plan.memory.pass);
   const bool shared = shape.gradients == model::GradientMemory::kShared && adapters == nullptr;

@@ -7,6 +7,7 @@
 
 #include "model/golden.h"
 #include "model/hf_directory.h"
+#include "train/data_parallel.h"
 #include "train/optimizer.h"
 
 namespace nativo::train {
@@ -35,7 +36,7 @@ Steps train(model::Decoder& decoder, const Json& file, const Json& run) {
     decoder.zero_gradients();
     const auto sum = decoder.forward_backward(batch, {.scale = static_cast<float>(1.0 / targets)});
     steps.losses.push_back(sum.loss / targets);
-    steps.norms.push_back(optimizer.gradient_norm(std::as_const(decoder).parameters()));
+    steps.norms.push_back(DataParallel(nullptr, decoder, 0).gradient_norm());
     optimizer.update(decoder.parameters(), static_cast<std::int64_t>(step) + 1,
                      file.at("lr")[step].get<double>(), steps.norms.back());
   }

@@ -121,6 +121,7 @@ Change zero(std::int64_t stage, const std::string& state = "f32") {
 
 // f32 sums in another order: 1e-7 a step, over seven steps.
 constexpr double kOrder = 1e-6;
+constexpr std::int64_t kLastStage = 2;
 
 TEST_F(DataParallelTest, AnyNumberOfRanksTrainsAsOne) {
   run("one", {0});
@@ -153,11 +154,63 @@ TEST_F(DataParallelTest, ShardingAndRepeatingChangeNoBit) {
   }
 }
 
+// One micro-batch a step on every rank: then all stages add the same numbers in the same order.
+TEST_F(DataParallelTest, AllStagesEndWithTheSameBits) {
+  for (const Nodes& nodes : {Nodes{0, 0, 0, 0}, Nodes{0, 0, 1, 1, 1}, Nodes{0, 1}}) {
+    for (const char* state : {"f32", "int8"}) {
+      const auto of_stage = [&](std::int64_t stage) {
+        return run(fmt::format("{}-{}-{}", nodes.size(), state, stage), nodes,
+                   [&](TrainInput& input) {
+                     zero(stage, state)(input);
+                     input.options.micro_batch = 4;
+                   });
+      };
+      const Outcome whole = of_stage(0);
+      for (std::int64_t stage = 1; stage <= kLastStage; ++stage) {
+        EXPECT_TRUE(of_stage(stage).weights == whole.weights) << state << stage;
+        for (const std::int64_t step : {6, 7}) {
+          const auto folder = [&](std::int64_t of) {
+            return root_ / fmt::format("{}-{}-{}", nodes.size(), state, of);
+          };
+          EXPECT_TRUE(micro::checkpoint_bytes(folder(0), step) ==
+                      micro::checkpoint_bytes(folder(stage), step));
+          EXPECT_EQ(micro::metrics(folder(0)), micro::metrics(folder(stage)));
+        }
+      }
+    }
+  }
+}
+
+// Gradients that pass are summed a micro-batch at a time, in another order; ranks with fewer
+// micro-batches than others, or none, take part in the sums.
+TEST_F(DataParallelTest, GradientsThatPassAccumulateOverMicroBatches) {
+  for (const std::int64_t rows : {2, 5, 11}) {
+    const auto uneven = [rows](std::int64_t stage) {
+      return [rows, stage](TrainInput& input) {
+        input.dist.zero = stage;
+        input.options.batch_tokens = rows * input.options.seq_len;
+      };
+    };
+    const std::string one = fmt::format("one-{}", rows);
+    run(one, {0}, uneven(0));
+    for (std::int64_t stage = 2; stage <= kLastStage; ++stage) {
+      for (const Nodes& nodes : {Nodes{0, 0, 0}, Nodes{0, 0, 1, 1}}) {
+        const std::string name = fmt::format("{}-{}-{}", rows, stage, nodes.size());
+        run(name, nodes, uneven(stage));
+        expect_close(name, one, kOrder);
+      }
+    }
+  }
+}
+
 TEST_F(DataParallelTest, AdaptersTooAndOneMicroBatchOrMany) {
   run("one", {0}, {}, true);
   const Outcome whole = run("whole", {0, 0, 0}, zero(0), true);
-  const Outcome sharded = run("sharded", {0, 0, 0}, zero(1), true);
-  EXPECT_TRUE(whole.weights == sharded.weights);
+  for (std::int64_t stage = kLastStage; stage > 0; --stage) {
+    const Outcome sharded = run("sharded", {0, 0, 0}, zero(stage), true);
+    EXPECT_TRUE(whole.weights == sharded.weights) << stage;
+    if (stage > 1) fs::remove_all(root_ / "sharded");
+  }
   expect_close("sharded", "one", kOrder);
   const auto micro_batch = [](TrainInput& input) { input.options.micro_batch = 8; };
   run("one-batch", {0}, micro_batch);

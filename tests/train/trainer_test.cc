@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "config/config_file.h"
+#include "train/data_parallel.h"
 #include "train/micro.h"
 #include "train/optimizer.h"
 #include "train/packer.h"
@@ -202,7 +203,7 @@ TEST(OptimizerTest, ClipsTheWholeGradientAndSparesTheNorms) {
   // eps next to nothing: the update does not depend on the gradient's scale, only the decay
   // differs.
   Optimizer plain(decoder.parameters(), {.eps = 1e-16});
-  const double norm = plain.gradient_norm(decoder.parameters());
+  const double norm = DataParallel(nullptr, decoder, 0).gradient_norm();
   double sum = 0.0;
   for (const model::Parameter& parameter : decoder.parameters()) {
     for (const float value : parameter.gradient) sum += double{value} * value;
