@@ -11,6 +11,9 @@ namespace nativo {
 /// Number of threads that parallel loops use (OMP_NUM_THREADS or set_thread_count).
 [[nodiscard]] int thread_count();
 
+/// Threads that a loop begun here gets: 1 inside another loop.
+[[nodiscard]] int threads_here();
+
 /// Sets the number of threads; 0 = all cores that the process may use.
 void set_thread_count(int threads);
 

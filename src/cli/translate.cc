@@ -21,7 +21,7 @@ struct EngineArguments {
   std::string prefixes;
   std::string compute = "stored";
   bool shortlist = false;
-  std::int64_t rows = 128;
+  std::int64_t rows = 64;
   std::int64_t lines = 4096;
   int threads = 0;
   generate::BeamSearchOptions search;

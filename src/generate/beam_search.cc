@@ -129,6 +129,7 @@ BeamSearch::BeamSearch(const BeamSearchOptions& options, const SearchTokens& tok
       wanted_(static_cast<std::size_t>(std::round(static_cast<float>(options.beam_size) *
                                                   static_cast<float>(options.patience)))) {
   alive_.emplace_back();
+  assign_slots();
 }
 
 std::int32_t BeamSearch::token(std::size_t row) const {
@@ -137,8 +138,18 @@ std::int32_t BeamSearch::token(std::size_t row) const {
 
 std::span<const std::int32_t> BeamSearch::past(std::size_t row) const { return alive_[row].slots; }
 
-std::int32_t BeamSearch::slot(std::size_t row) const {
-  return static_cast<std::int32_t>(step_ * options_.beam_size + static_cast<std::int64_t>(row));
+std::int32_t BeamSearch::slot(std::size_t row) const { return next_slots_[row]; }
+
+void BeamSearch::assign_slots() {
+  used_slots_.assign(used_slots_.size(), false);
+  for (const Beam& beam : alive_) {
+    for (const std::int32_t slot : beam.slots) used_slots_[static_cast<std::size_t>(slot)] = true;
+  }
+  next_slots_.clear();
+  for (std::size_t slot = 0; next_slots_.size() < alive_.size(); ++slot) {
+    if (slot == used_slots_.size()) used_slots_.push_back(false);
+    if (!used_slots_[slot]) next_slots_.push_back(static_cast<std::int32_t>(slot));
+  }
 }
 
 LogitEdits BeamSearch::edits(std::size_t row) const {
@@ -246,6 +257,7 @@ void BeamSearch::advance(std::span<const model::BestLogits> logits,
                                                                          options_.num_hypotheses)
                               : finished_.size() >= wanted_);
   alive_ = std::move(alive);
+  assign_slots();
   ++step_;
   if (done_) finish();
 }

@@ -73,7 +73,8 @@ class BeamSearch {
   [[nodiscard]] std::size_t rows() const { return alive_.size(); }
   [[nodiscard]] std::int64_t step() const { return step_; }  ///< the place of their next token
   [[nodiscard]] std::int32_t token(std::size_t row) const;   ///< the last one
-  /// Cache slots of the places before, and the one for this step: all rows' are distinct.
+  /// Cache slots of the places before, and the one for this step: another one for each row, in no
+  /// row's past. A slot that no row needs any more is used again.
   [[nodiscard]] std::span<const std::int32_t> past(std::size_t row) const;
   [[nodiscard]] std::int32_t slot(std::size_t row) const;
   [[nodiscard]] LogitEdits edits(std::size_t row) const;
@@ -103,6 +104,7 @@ class BeamSearch {
   [[nodiscard]] std::vector<Choice> choose(std::span<const model::BestLogits> logits) const;
   void follow_prefix(std::vector<Choice>& choices) const;
   [[nodiscard]] Beam extend(const Choice& choice, std::span<const float> attention) const;
+  void assign_slots();
   void finish();
 
   BeamSearchOptions options_;
@@ -112,6 +114,8 @@ class BeamSearch {
   std::size_t wanted_;  ///< finished hypotheses that end the search
   std::int64_t step_ = 0;
   std::vector<Beam> alive_;
+  std::vector<std::int32_t> next_slots_;  ///< one a live row, of this step
+  std::vector<bool> used_slots_;
   bool top_finished_ = false;
   bool done_ = false;
   std::vector<Hypothesis> finished_;

@@ -93,7 +93,7 @@ class Translator::Worker {
     return true;
   }
 
-  Live start(std::size_t number, model::SourceMemory& memory) const {
+  Live start(std::size_t number, model::SourceMemory& memory) {
     const Job& job = jobs_[number];
     const model::InferenceLinear& projection = translator_.network_.projection();
     const SearchTokens tokens{job.start, translator_.end_, translator_.directory_.target->unknown(),
@@ -101,7 +101,11 @@ class Translator::Worker {
                                   ? projection.outputs()
                                   : static_cast<std::int64_t>(job.shortlist.size())};
     const std::int64_t length = memory.length;
-    Live live{number, std::move(memory), {}, BeamSearch(options_, tokens, job.prefix, length), {}};
+    Live live{number,
+              std::move(memory),
+              {model::KeyValueRows(scratch_.pool)},
+              BeamSearch(options_, tokens, job.prefix, length),
+              {}};
     if (!job.shortlist.empty()) live.projection = projection.select(job.shortlist);
     return live;
   }
@@ -216,8 +220,8 @@ class Translator::Worker {
   std::size_t rows_;
   std::atomic<std::size_t>& next_;
   std::vector<std::vector<Hypothesis>>& results_;
-  std::vector<Live> live_;
   model::EncoderDecoderScratch scratch_;
+  std::vector<Live> live_;
   std::vector<float> hidden_;
   std::vector<float> alignment_;
   model::VocabularyScratch vocabulary_;

@@ -48,7 +48,7 @@ class Translator {
   /// positions, or a prefix is missing where the model wants one.
   [[nodiscard]] std::vector<std::vector<TranslatedTokens>> translate(
       std::span<const TranslationRequest> requests, const BeamSearchOptions& options,
-      bool shortlist = false, std::int64_t rows = 128) const;
+      bool shortlist = false, std::int64_t rows = 64) const;
 
  private:
   class Worker;

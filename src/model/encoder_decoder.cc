@@ -141,7 +141,7 @@ void list_rows(const float* key, std::int64_t count, std::int64_t stride, std::i
 }
 
 float* scratch_weights(std::vector<float>& weights, std::int64_t heads, std::size_t keys) {
-  weights.resize(static_cast<std::size_t>(heads) * keys);
+  weights.resize(static_cast<std::size_t>(heads * ops::attention_stride(keys)));
   return weights.data();
 }
 
@@ -153,21 +153,20 @@ void self_attention(const AttentionWeights& weights, const TransformerStack& sta
   const View<const float> in = block_input(weights.norm, stack.pre_norm, x, scratch);
   const View<float> qkv = sized(scratch.projected, count, 3 * width);
   weights.input.forward(in, ops::Epilogue::kNone, scratch.linear, qkv);
+  const std::int64_t offset = static_cast<std::int64_t>(layer) * key_value_stride(width);
   for (std::int64_t n = 0; n < count; ++n) {
     const DecoderRow& row = rows[static_cast<std::size_t>(n)];
-    std::vector<float>& cache = row.cache->keys_values[layer];
     std::copy_n(qkv.data() + (n * 3 + 1) * width, 2 * width,
-                cache.data() + row.slot * key_value_stride(width));
+                row.cache->rows[static_cast<std::size_t>(row.slot)] + offset);
   }
   const View<float> context = sized(scratch.context, count, width);
   const ops::RowAttention shape = attention_shape(weights, stack.heads, width);
   for_rows(count, [&](std::int64_t n, auto& keys, auto& values, auto& softmax) {
     const DecoderRow& row = rows[static_cast<std::size_t>(n)];
-    const float* cache = row.cache->keys_values[layer].data();
     keys.clear();
     values.clear();
     const auto add = [&](std::int32_t slot) {
-      keys.push_back(cache + slot * key_value_stride(width));
+      keys.push_back(row.cache->rows[static_cast<std::size_t>(slot)] + offset);
       values.push_back(keys.back() + width);
     };
     for (const std::int32_t slot : row.past) add(slot);
@@ -195,15 +194,21 @@ void cross_attention(const AttentionWeights& weights, const TransformerStack& st
   for_rows(count, [&](std::int64_t n, auto& keys, auto& values, auto& softmax) {
     const DecoderRow& row = rows[static_cast<std::size_t>(n)];
     const std::int64_t length = row.source->length;
-    list_rows(row.source->keys_values[layer].data(), length, key_value_stride(width), width, keys,
-              values);
+    keys.clear();
+    values.clear();
+    for (std::int64_t j = 0; j < length; ++j) {
+      keys.push_back(row.source->rows[static_cast<std::size_t>(j)] +
+                     static_cast<std::int64_t>(layer) * key_value_stride(width));
+      values.push_back(keys.back() + width);
+    }
     const float* heads = scratch_weights(softmax, stack.heads, keys.size());
     ops::row_attention(shape, queries.data() + n * width, row.position, keys, values,
                        softmax.data(), context.data() + n * width);
     if (row.alignment == nullptr || align == 0) return;
+    const std::int64_t stride = ops::attention_stride(keys.size());
     for (std::int64_t j = 0; j < length; ++j) {
       float sum = 0.0F;
-      for (std::int64_t head = 0; head < align; ++head) sum += heads[head * length + j];
+      for (std::int64_t head = 0; head < align; ++head) sum += heads[head * stride + j];
       row.alignment[j] = sum / static_cast<float>(align);
     }
   });
@@ -239,6 +244,10 @@ void encoder_attention(const AttentionWeights& weights, const TransformerStack& 
   const View<float> out = sized(scratch.inner, rows, width);
   weights.output.forward(context, ops::Epilogue::kNone, scratch.linear, out);
   close_block(weights.norm, stack.pre_norm, out, x);
+}
+
+std::int64_t key_value_floats(const TransformerStack& decoder, std::int64_t width) {
+  return static_cast<std::int64_t>(decoder.layers.size()) * key_value_stride(width);
 }
 
 std::int64_t most_positions(const TransformerStack& stack, std::int64_t width) {
@@ -306,16 +315,21 @@ std::vector<SourceMemory> EncoderDecoder::encode(
   if (stack.final_norm) normalize(*stack.final_norm, x, x);
 
   std::vector<SourceMemory> memories(sources.size());
-  for (std::size_t s = 0; s < sources.size(); ++s) memories[s].length = sentences[s].length;
+  scratch.pool.set_row_floats(key_value_floats(weights_->decoder, width));
+  for (std::size_t s = 0; s < sources.size(); ++s) {
+    memories[s].length = sentences[s].length;
+    memories[s].rows = KeyValueRows(scratch.pool);
+    memories[s].rows.grow(sources[s].size());
+  }
   const View<float> projected = sized(scratch.projected, rows, 2 * width);
-  for (const TransformerLayer& layer : weights_->decoder.layers) {
-    layer.cross->keys_values.forward(x, ops::Epilogue::kNone, scratch.linear, projected);
-    for (std::size_t s = 0; s < sources.size(); ++s) {
-      const float* from = projected.data() + sentences[s].first * 2 * width;
-      std::vector<float>& to = memories[s].keys_values.emplace_back(
-          static_cast<std::size_t>(sentences[s].length * key_value_stride(width)));
-      for (std::int64_t i = 0; i < sentences[s].length; ++i) {
-        std::copy_n(from + i * 2 * width, 2 * width, to.data() + i * key_value_stride(width));
+  for (std::size_t l = 0; l < weights_->decoder.layers.size(); ++l) {
+    weights_->decoder.layers[l].cross->keys_values.forward(x, ops::Epilogue::kNone, scratch.linear,
+                                                           projected);
+    const float* from = projected.data();
+    for (const SourceMemory& memory : memories) {
+      for (std::size_t i = 0; i < memory.rows.size(); ++i, from += 2 * width) {
+        std::copy_n(from, 2 * width,
+                    memory.rows[i] + static_cast<std::int64_t>(l) * key_value_stride(width));
       }
     }
   }
@@ -331,11 +345,7 @@ void EncoderDecoder::decode(std::span<const DecoderRow> rows, EncoderDecoderScra
   for (std::size_t n = 0; n < rows.size(); ++n) {
     const DecoderRow& row = rows[n];
     NATIVO_CHECK(row.position < target_positions(), "a target of a length that fits");
-    row.cache->keys_values.resize(stack.layers.size());
-    const auto size = static_cast<std::size_t>((row.slot + 1) * key_value_stride(width));
-    for (std::vector<float>& cache : row.cache->keys_values) {
-      if (cache.size() < size) cache.resize(size);
-    }
+    row.cache->rows.grow(static_cast<std::size_t>(row.slot) + 1);
     embed(stack, row.token, row.position, hidden.data() + static_cast<std::int64_t>(n) * width);
   }
   if (stack.embedding_norm) normalize(*stack.embedding_norm, hidden, hidden);

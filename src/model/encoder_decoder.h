@@ -12,6 +12,7 @@
 
 #include "model/ctranslate2_directory.h"
 #include "model/inference_linear.h"
+#include "model/key_value_rows.h"
 
 namespace nativo::model {
 
@@ -20,21 +21,21 @@ struct EncoderDecoderWeights;  // model/encoder_decoder_weights.h
 /// In what the linear layers are computed. kStored: int8 when the file holds integers, else f32.
 enum class ComputeType { kStored, kF32, kInt8 };
 
-/// Floats from one token's keys and values [2D] to the next one's: not a power of two, or the same
-/// head of all tokens would compete for the same few lines of the cache.
+/// Floats from one layer's keys and values [2D] to the next one's in a token's row: not a power of
+/// two, or the same head of all tokens would compete for the same few lines of the cache.
 [[nodiscard]] constexpr std::int64_t key_value_stride(std::int64_t width) { return 2 * width + 16; }
 
-/// What the decoder keeps of one source sentence: keys and values of cross-attention, a row of
-/// key_value_stride(D) floats a token, in each layer.
+/// What the decoder keeps of one source sentence: keys and values of cross-attention, a row a
+/// token.
 struct SourceMemory {
   std::int64_t length = 0;  ///< S
-  std::vector<std::vector<float>> keys_values;
+  KeyValueRows rows;        ///< [L, key_value_stride(D)] each
 };
 
-/// Keys and values of target tokens, rows as in SourceMemory by slot, in each layer. A slot is
-/// written once and read by every hypothesis that descends from it.
+/// Keys and values of target tokens, rows as above by slot. A slot is read by every hypothesis that
+/// descends from it.
 struct TargetCache {
-  std::vector<std::vector<float>> keys_values;
+  KeyValueRows rows;
 };
 
 /// One hypothesis's next step.
@@ -48,8 +49,9 @@ struct DecoderRow {
   float* alignment = nullptr;  ///< [S], the attention to the source (overwritten); may be null
 };
 
-/// Buffers of one thread's calls.
+/// Buffers of one thread's calls. Outlives the memories and caches that they fill.
 struct EncoderDecoderScratch {
+  KeyValuePool pool;  ///< of all memories and caches that the calls fill
   InferenceScratch linear;
   std::vector<float> x, normed, projected, context, inner, gate;
 };
@@ -76,7 +78,7 @@ class EncoderDecoder {
       std::span<const std::span<const std::int32_t>> sources, EncoderDecoderScratch& scratch) const;
 
   /// hidden[N,D] = what the projection onto the target vocabulary takes, a row each (overwrites).
-  /// Caches grow as needed.
+  /// Caches, made of the same scratch's pool, grow as needed.
   void decode(std::span<const DecoderRow> rows, EncoderDecoderScratch& scratch,
               tensor::View<float> hidden) const;
 

@@ -38,26 +38,32 @@ void InferenceLinear::prepare(tensor::View<const float> x, InferenceScratch& scr
 }
 
 void InferenceLinear::run(tensor::View<const float> x, const InferenceScratch& scratch,
-                          ops::Epilogue epilogue, std::int64_t first, tensor::View<float> y) const {
+                          ops::Epilogue epilogue, std::int64_t row, std::int64_t first,
+                          tensor::View<float> y) const {
+  const std::int64_t rows = y.size(0);
+  const std::int64_t inputs = x.size(1);
+  NATIVO_CHECK(row >= 0 && row + rows <= x.size(0), "rows of x");
   if (const auto* weight = std::get_if<ops::RowWeight>(&weight_)) {
-    ops::row_linear(x, *weight, bias_, epilogue, first, y);
+    ops::row_linear({x.data() + row * inputs, {rows, inputs}}, *weight, bias_, epilogue, first, y);
     return;
   }
-  const std::int64_t rows = x.size(0);
-  ops::int8_linear({scratch.codes.data(), {rows, ops::int8_row_bytes(x.size(1))}},
-                   {scratch.scales.data(), {rows}}, std::get<ops::Int8Weight>(weight_), bias_,
+  const std::int64_t stride = ops::int8_row_bytes(inputs);
+  ops::int8_linear({scratch.codes.data() + row * stride, {rows, stride}},
+                   {scratch.scales.data() + row, {rows}}, std::get<ops::Int8Weight>(weight_), bias_,
                    epilogue, first, y);
 }
 
 void InferenceLinear::forward(tensor::View<const float> x, ops::Epilogue epilogue,
                               InferenceScratch& scratch, tensor::View<float> y) const {
   prepare(x, scratch);
-  run(x, scratch, epilogue, 0, y);
+  NATIVO_CHECK(y.size(0) == x.size(0), "a result a row");
+  run(x, scratch, epilogue, 0, 0, y);
 }
 
 void InferenceLinear::forward_outputs(tensor::View<const float> x, const InferenceScratch& scratch,
-                                      std::int64_t first, tensor::View<float> y) const {
-  run(x, scratch, ops::Epilogue::kNone, first, y);
+                                      std::int64_t row, std::int64_t first,
+                                      tensor::View<float> y) const {
+  run(x, scratch, ops::Epilogue::kNone, row, first, y);
 }
 
 InferenceLinear InferenceLinear::select(std::span<const std::int32_t> outputs) const {

@@ -35,11 +35,12 @@ class InferenceLinear {
   void forward(tensor::View<const float> x, ops::Epilogue epilogue, InferenceScratch& scratch,
                tensor::View<float> y) const;
 
-  /// The same in two steps, for many blocks of outputs from one x: prepare() once, then outputs()
-  /// for each block from any thread. `first` is a multiple of kOutputBlock.
+  /// The same in two steps, for many blocks of outputs from one x: prepare() once, then
+  /// forward_outputs() for each block from any thread: y = the rows of x from `row` on, the outputs
+  /// from `first` on, a multiple of kOutputBlock.
   void prepare(tensor::View<const float> x, InferenceScratch& scratch) const;
   void forward_outputs(tensor::View<const float> x, const InferenceScratch& scratch,
-                       std::int64_t first, tensor::View<float> y) const;
+                       std::int64_t row, std::int64_t first, tensor::View<float> y) const;
 
   /// The layer with these outputs alone, in their order.
   [[nodiscard]] InferenceLinear select(std::span<const std::int32_t> outputs) const;
@@ -49,7 +50,7 @@ class InferenceLinear {
 
  private:
   void run(tensor::View<const float> x, const InferenceScratch& scratch, ops::Epilogue epilogue,
-           std::int64_t first, tensor::View<float> y) const;
+           std::int64_t row, std::int64_t first, tensor::View<float> y) const;
 
   std::variant<ops::RowWeight, ops::Int8Weight> weight_;
   ops::Int8Rounding rounding_ = ops::Int8Rounding::kNearest;

@@ -1,7 +1,6 @@
 // From hidden rows to the few best tokens of each, without ever holding all logits.
 // Not here: which of them a search takes (generate/beam_search.h). Rule: the vocabulary is cut into
-// blocks of one size, and a row's blocks are merged in their order: the result depends on that row
-// alone.
+// blocks of one size, which are summed in their order: the result depends on that row alone.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +24,8 @@ using EditLogits =
 /// Buffers of one thread's calls.
 struct VocabularyScratch {
   InferenceScratch linear;
-  std::vector<BestLogits> parts;
+  std::vector<ops::LogitBlock> sums;                     ///< [rows, blocks]
+  std::vector<std::vector<ops::Candidate>> best_ranges;  ///< [ranges of blocks, rows]
 };
 
 /// best[N] (overwritten) = the best `count` outputs of each row of x[N,D], and the sum that

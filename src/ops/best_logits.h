@@ -1,6 +1,7 @@
 // What a search needs of logits without keeping them: the best few and the sum that normalises
-// them, a block of the vocabulary at a time. Rule: blocks are scanned one by one and merged in
-// ascending order, so that the result does not depend on who scanned which.
+// them, a block of the vocabulary at a time. Rule: what a block adds to the sum depends on that
+// block alone and blocks are summed in ascending order; the best are exact: neither depends on who
+// scanned which block.
 #pragma once
 
 #include <cstdint>
@@ -15,19 +16,31 @@ struct Candidate {
   std::int32_t id = 0;
 };
 
-/// The best logits of one row, or of a block of it.
+/// The best logits of one row and what normalises all.
 struct BestLogits {
   std::vector<Candidate> best;  ///< descending; of equals the lower id first
   float most = -std::numeric_limits<float>::infinity();
   float sum = 0.0F;  ///< of e^(logit - most); 0 when not asked for
 };
 
-/// Scans `logits`, which belong to the ids from `first` on: the best `count` of those above minus
-/// infinity (a NaN is never chosen), and the sum if `with_sum`. Overwrites `out`.
-void scan_logits(std::span<const float> logits, std::int32_t first, std::size_t count,
-                 bool with_sum, BestLogits& out);
+/// The largest logit of a block and its sum of e^(logit - most), if asked for.
+struct LogitBlock {
+  float most = -std::numeric_limits<float>::infinity();
+  float sum = 0.0F;
+};
 
-/// Joins `next`, a block of higher ids, to `row`, keeping the best `count`.
-void merge_logits(const BestLogits& next, std::size_t count, BestLogits& row);
+/// Scans `logits`, which belong to the ids from `first` on, all higher than those in `best`: leaves
+/// in `best` the best `count` of both, of logits above minus infinity (a NaN is never chosen).
+/// Returns the block's part of the sum if `with_sum`.
+[[nodiscard]] LogitBlock scan_logits(std::span<const float> logits, std::int32_t first,
+                                     std::size_t count, bool with_sum,
+                                     std::vector<Candidate>& best);
+
+/// Joins `next`, the best of higher ids, to `best`, keeping `count`.
+void merge_candidates(const std::vector<Candidate>& next, std::size_t count,
+                      std::vector<Candidate>& best);
+
+/// The largest and the sum of all blocks, which come in ascending order.
+[[nodiscard]] LogitBlock sum_blocks(std::span<const LogitBlock> blocks);
 
 }  // namespace nativo::ops

@@ -1,4 +1,5 @@
-// Scans with vectors; only a logit above the least that is kept is looked at alone.
+// Scans with vectors; logits are looked at alone only where a vector holds one above the least that
+// is kept.
 #include <algorithm>
 #include <cmath>
 
@@ -26,38 +27,57 @@ HWY_INLINE void insert(Candidate candidate, std::size_t count, std::vector<Candi
   best.insert(best.begin() + static_cast<std::ptrdiff_t>(at), candidate);
 }
 
-void scan(std::span<const float> logits, std::int32_t first, std::size_t count, bool with_sum,
-          BestLogits& out) {
+/// The largest; a NaN does not count.
+HWY_INLINE float largest(const float* logits, std::int64_t size) {
   const FloatTag d;
-  const auto size = static_cast<std::int64_t>(logits.size());
+  const std::int64_t lanes = float_lanes();
+  float most = -std::numeric_limits<float>::infinity();
+  auto vector = hn::Set(d, most);
+  std::int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) {
+    const auto value = hn::LoadU(d, logits + i);
+    vector = hn::IfThenElse(hn::Gt(value, vector), value, vector);
+  }
+  most = hn::GetLane(hn::MaxOfLanes(d, vector));
+  for (; i < size; ++i) {
+    if (logits[i] > most) most = logits[i];
+  }
+  return most;
+}
+
+LogitBlock scan(const float* logits, std::int64_t size, std::int32_t first, std::size_t count,
+                bool with_sum, std::vector<Candidate>& best) {
+  const FloatTag d;
   const std::int64_t lanes = float_lanes();
   const float lowest = -std::numeric_limits<float>::infinity();
-  out.best.clear();
-  float least = lowest;  // what a candidate must exceed
+  LogitBlock block;
+  block.most = largest(logits, size);
+  // What a candidate must exceed.
+  float least = best.size() == count && count > 0 ? best.back().logit : lowest;
   const auto look = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      if (!(logits[static_cast<std::size_t>(i)] > least)) continue;
-      insert({logits[static_cast<std::size_t>(i)], first + static_cast<std::int32_t>(i)}, count,
-             out.best);
-      if (out.best.size() == count) least = out.best.back().logit;
+      if (!(logits[i] > least)) continue;
+      insert({logits[i], first + static_cast<std::int32_t>(i)}, count, best);
+      if (best.size() == count) least = best.back().logit;
     }
   };
   std::int64_t i = 0;
-  for (; i + lanes <= size; i += lanes) {
-    const auto value = hn::LoadU(d, logits.data() + i);
-    if (!hn::AllFalse(d, hn::Gt(value, hn::Set(d, least)))) look(i, i + lanes);
+  if (block.most > least) {
+    for (; i + lanes <= size; i += lanes) {
+      const auto value = hn::LoadU(d, logits + i);
+      if (!hn::AllFalse(d, hn::Gt(value, hn::Set(d, least)))) look(i, i + lanes);
+    }
+    look(i, size);
   }
-  look(i, size);
-  out.most = out.best.empty() ? lowest : out.best.front().logit;
-  out.sum = 0.0F;
-  if (!with_sum || out.best.empty()) return;
-  const auto top = hn::Set(d, out.most);
+  if (!with_sum || block.most == lowest) return block;
+  const auto top = hn::Set(d, block.most);
   auto sum = hn::Zero(d);
   for (i = 0; i + lanes <= size; i += lanes) {
-    sum = hn::Add(sum, exp_fast(hn::Sub(hn::LoadU(d, logits.data() + i), top)));
+    sum = hn::Add(sum, exp_of_negative(hn::Sub(hn::LoadU(d, logits + i), top)));
   }
-  out.sum = sum_lanes(sum);
-  for (; i < size; ++i) out.sum += std::exp(logits[static_cast<std::size_t>(i)] - out.most);
+  block.sum = sum_lanes(sum);
+  for (; i < size; ++i) block.sum += std::exp(logits[i] - block.most);
+  return block;
 }
 
 }  // namespace nativo::ops::HWY_NAMESPACE
@@ -69,27 +89,29 @@ namespace {
 HWY_EXPORT(scan);
 }  // namespace
 
-void scan_logits(std::span<const float> logits, std::int32_t first, std::size_t count,
-                 bool with_sum, BestLogits& out) {
-  HWY_DYNAMIC_DISPATCH(scan)(logits, first, count, with_sum, out);
+LogitBlock scan_logits(std::span<const float> logits, std::int32_t first, std::size_t count,
+                       bool with_sum, std::vector<Candidate>& best) {
+  return HWY_DYNAMIC_DISPATCH(scan)(logits.data(), static_cast<std::int64_t>(logits.size()), first,
+                                    count, with_sum, best);
 }
 
-void merge_logits(const BestLogits& next, std::size_t count, BestLogits& row) {
-  if (next.best.empty()) return;
-  if (row.best.empty()) {
-    row = next;
-    return;
-  }
-  const float most = std::max(row.most, next.most);
-  row.sum = row.sum * std::exp(row.most - most) + next.sum * std::exp(next.most - most);
-  row.most = most;
+void merge_candidates(const std::vector<Candidate>& next, std::size_t count,
+                      std::vector<Candidate>& best) {
   std::vector<Candidate> both;
-  both.reserve(row.best.size() + next.best.size());
-  std::merge(row.best.begin(), row.best.end(), next.best.begin(), next.best.end(),
-             std::back_inserter(both),
+  both.reserve(best.size() + next.size());
+  std::merge(best.begin(), best.end(), next.begin(), next.end(), std::back_inserter(both),
              [](const Candidate& a, const Candidate& b) { return a.logit > b.logit; });
   if (both.size() > count) both.resize(count);
-  row.best = std::move(both);
+  best = std::move(both);
+}
+
+LogitBlock sum_blocks(std::span<const LogitBlock> blocks) {
+  LogitBlock all;
+  for (const LogitBlock& block : blocks) all.most = std::max(all.most, block.most);
+  for (const LogitBlock& block : blocks) {
+    if (block.sum != 0.0F) all.sum += block.sum * std::exp(block.most - all.most);
+  }
+  return all;
 }
 
 }  // namespace nativo::ops

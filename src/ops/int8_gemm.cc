@@ -47,6 +47,7 @@ Int8Weight::Int8Weight(tensor::View<const std::int8_t> values, std::span<const f
   packed_.resize(static_cast<std::size_t>(packed_size(layout_, outputs_, inputs_)));
   scales_.assign(static_cast<std::size_t>(round_up(outputs_, kInt8Block)), 1.0F);
   std::copy(scales.begin(), scales.end(), scales_.begin());
+  moderate_ = std::all_of(scales_.begin(), scales_.end(), moderate_scale);
   shifts_.assign(scales_.size(), 0);
   for (std::int64_t o = 0; o < outputs_; ++o) {
     std::int32_t sum = 0;
@@ -69,6 +70,7 @@ Int8Weight Int8Weight::select(std::span<const std::int32_t> rows) const {
   part.layout_ = layout_;
   part.outputs_ = static_cast<std::int64_t>(rows.size());
   part.inputs_ = inputs_;
+  part.moderate_ = moderate_;
   part.packed_.resize(static_cast<std::size_t>(packed_size(layout_, part.outputs_, inputs_)));
   part.scales_.assign(static_cast<std::size_t>(round_up(part.outputs_, kInt8Block)), 1.0F);
   part.shifts_.assign(part.scales_.size(), 0);

@@ -50,6 +50,8 @@ class Int8Weight {
   [[nodiscard]] const std::int8_t* packed() const { return packed_.data(); }
   [[nodiscard]] const float* scales() const { return scales_.data(); }
   [[nodiscard]] const std::int32_t* shifts() const { return shifts_.data(); }  ///< 128 sum(row)
+  /// All scales are moderate_scale()s.
+  [[nodiscard]] bool moderate() const { return moderate_; }
 
  private:
   Int8Layout layout_ = Int8Layout::kPlain;
@@ -58,7 +60,13 @@ class Int8Weight {
   std::vector<std::int8_t> packed_;
   std::vector<float> scales_;
   std::vector<std::int32_t> shifts_;
+  bool moderate_ = true;
 };
+
+/// True for scales with which a 32-bit sum stays far from the ends of what a float can hold.
+[[nodiscard]] constexpr bool moderate_scale(float scale) {
+  return scale > 0x1p-40F && scale < 0x1p40F;
+}
 
 /// Bytes of a row of quantised activations: inputs rounded up to 64.
 [[nodiscard]] std::int64_t int8_row_bytes(std::int64_t inputs);

@@ -4,6 +4,7 @@
 // beyond the caller's scratch.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -24,9 +25,14 @@ struct RowAttention {
   RelativePositions relative;
 };
 
+/// Floats from one head's weights to the next one's: whole vectors.
+[[nodiscard]] constexpr std::int64_t attention_stride(std::size_t keys) {
+  return static_cast<std::int64_t>((keys + 15) / 16 * 16);
+}
+
 /// out[H D] = per head softmax(scale * q . k) v (overwrites), for the query `q` [H D] at place
-/// `position` among the keys. `keys` and `values` point to rows of [H D]. `weights` [H, keys] is
-/// scratch and holds the softmax afterwards.
+/// `position` among the keys. `keys` and `values` point to rows of [H D], at least one. `weights`
+/// [H, attention_stride(keys)] is scratch and holds the softmax afterwards, zeros behind it.
 void row_attention(const RowAttention& shape, const float* query, std::int64_t position,
                    std::span<const float* const> keys, std::span<const float* const> values,
                    float* weights, float* out);

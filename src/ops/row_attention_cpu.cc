@@ -1,6 +1,6 @@
-// One query row at a time, head by head.
+// One query row at a time: products four keys at a time, sums head by head.
 #include <algorithm>
-#include <cmath>
+#include <limits>
 
 #include "ops/row_attention.h"
 #include "ops/simd_targets.h"
@@ -15,6 +15,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace nativo::ops::HWY_NAMESPACE {
 
+constexpr std::int64_t kKeysTogether = 4;
+
 HWY_INLINE float dot(const float* a, const float* b, std::int64_t size) {
   const FloatTag d;
   const std::int64_t lanes = float_lanes();
@@ -25,6 +27,64 @@ HWY_INLINE float dot(const float* a, const float* b, std::int64_t size) {
   }
   if (i < size) sum = hn::MulAdd(load_up_to(a + i, size - i), load_up_to(b + i, size - i), sum);
   return sum_lanes(sum);
+}
+
+/// to[0..3] = factor * the sums of the lanes of a, b, c and d.
+HWY_INLINE void store_sums(FloatVec a, FloatVec b, FloatVec c, FloatVec d, float factor,
+                           float* to) {
+#if HWY_TARGET == HWY_SCALAR
+  to[0] = factor * sum_lanes(a);
+  to[1] = factor * sum_lanes(b);
+  to[2] = factor * sum_lanes(c);
+  to[3] = factor * sum_lanes(d);
+#else
+  const FloatTag tag;
+  const hn::Repartition<double, FloatTag> pairs;
+  const hn::FixedTag<float, 4> four;
+  // Within blocks of four lanes: a0+a2 b0+b2 a1+a3 b1+b3, then all four sums.
+  const auto ab = hn::Add(hn::InterleaveLower(tag, a, b), hn::InterleaveUpper(tag, a, b));
+  const auto cd = hn::Add(hn::InterleaveLower(tag, c, d), hn::InterleaveUpper(tag, c, d));
+  const auto low = hn::InterleaveLower(pairs, hn::BitCast(pairs, ab), hn::BitCast(pairs, cd));
+  const auto high = hn::InterleaveUpper(pairs, hn::BitCast(pairs, ab), hn::BitCast(pairs, cd));
+  HWY_ALIGN float blocks[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(hn::Add(hn::BitCast(tag, low), hn::BitCast(tag, high)), tag, blocks);
+  auto sum = hn::Load(four, blocks);
+  for (std::int64_t i = 4; i < float_lanes(); i += 4)
+    sum = hn::Add(sum, hn::Load(four, blocks + i));
+  hn::StoreU(hn::Mul(sum, hn::Set(four, factor)), four, to);
+#endif
+}
+
+/// to[0..3] = factor * q . k for four keys.
+HWY_INLINE void dots(const float* q, const float* const* keys, std::int64_t column,
+                     std::int64_t size, float factor, float* to) {
+  const FloatTag d;
+  const std::int64_t lanes = float_lanes();
+  auto sum0 = hn::Zero(d);
+  auto sum1 = hn::Zero(d);
+  auto sum2 = hn::Zero(d);
+  auto sum3 = hn::Zero(d);
+  std::int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) {
+    const auto x = hn::LoadU(d, q + i);
+    sum0 = hn::MulAdd(x, hn::LoadU(d, keys[0] + column + i), sum0);
+    sum1 = hn::MulAdd(x, hn::LoadU(d, keys[1] + column + i), sum1);
+    sum2 = hn::MulAdd(x, hn::LoadU(d, keys[2] + column + i), sum2);
+    sum3 = hn::MulAdd(x, hn::LoadU(d, keys[3] + column + i), sum3);
+  }
+  if (i < size) {
+    const auto x = load_up_to(q + i, size - i);
+    sum0 = hn::MulAdd(x, load_up_to(keys[0] + column + i, size - i), sum0);
+    sum1 = hn::MulAdd(x, load_up_to(keys[1] + column + i, size - i), sum1);
+    sum2 = hn::MulAdd(x, load_up_to(keys[2] + column + i, size - i), sum2);
+    sum3 = hn::MulAdd(x, load_up_to(keys[3] + column + i, size - i), sum3);
+  }
+  store_sums(sum0, sum1, sum2, sum3, factor, to);
+}
+
+/// Asks for `size` floats, which are wanted soon.
+HWY_INLINE void prefetch(const float* from, std::int64_t size) {
+  for (std::int64_t i = 0; i < size; i += 16) __builtin_prefetch(from + i, 0, 2);
 }
 
 /// to[size] = the rows' columns from `column` on, weighted by w; four vectors in registers while
@@ -71,43 +131,58 @@ HWY_INLINE void add_scaled(const float* from, float factor, std::int64_t size, f
   }
 }
 
+/// `size` is a whole number of vectors.
 void softmax(float* x, std::int64_t size) {
   const FloatTag d;
-  float most = x[0];
-  for (std::int64_t i = 1; i < size; ++i) most = std::max(most, x[i]);
-  const auto top = hn::Set(d, most);
-  float total = 0.0F;
-  for (std::int64_t i = 0; i < size; i += float_lanes()) {
-    const std::int64_t left = size - i;
-    store_up_to(exp_fast(hn::Sub(load_up_to(x + i, left), top)), x + i, left);
+  const std::int64_t lanes = float_lanes();
+  auto most = hn::LoadU(d, x);
+  for (std::int64_t i = lanes; i < size; i += lanes) most = hn::Max(most, hn::LoadU(d, x + i));
+  const auto top = hn::MaxOfLanes(d, most);
+  auto total = hn::Zero(d);
+  for (std::int64_t i = 0; i < size; i += lanes) {
+    const auto value = exp_of_negative(hn::Sub(hn::LoadU(d, x + i), top));
+    hn::StoreU(value, d, x + i);
+    total = hn::Add(total, value);
   }
-  for (std::int64_t i = 0; i < size; ++i) total += x[i];
-  const float factor = 1.0F / total;
-  for (std::int64_t i = 0; i < size; ++i) x[i] *= factor;
+  const auto factor = hn::Set(d, 1.0F / sum_lanes(total));
+  for (std::int64_t i = 0; i < size; i += lanes) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), factor), d, x + i);
+  }
 }
 
 void row_attention_kernel(const RowAttention& shape, const float* query, std::int64_t position,
                           std::span<const float* const> keys, std::span<const float* const> values,
                           float* weights, float* out) {
   const auto count = static_cast<std::int64_t>(keys.size());
+  const std::int64_t stride = attention_stride(keys.size());
   const std::int64_t size = shape.head_size;
   const RelativePositions& relative = shape.relative;
   const auto place = [&](std::int64_t j) {
     return (std::clamp(j - position, -relative.most, relative.most) + relative.most) * size;
   };
-  // Key by key, so that memory is read as it lies.
-  for (std::int64_t j = 0; j < count; ++j) {
-    const float* key = keys[static_cast<std::size_t>(j)];
+  // Keys in their order, so that memory is read as it lies; what comes next is asked for.
+  for (std::int64_t j = 0; j < count; j += kKeysTogether) {
+    const float* rows[kKeysTogether];
+    for (std::int64_t i = 0; i < kKeysTogether; ++i) {
+      rows[i] = keys[static_cast<std::size_t>(std::min(j + i, count - 1))];
+    }
     for (std::int64_t head = 0; head < shape.heads; ++head) {
-      const float* q = query + head * size;
-      float& w = weights[head * count + j];
-      w = shape.scale * dot(q, key + head * size, size);
-      if (relative.keys != nullptr) w += shape.scale * dot(q, relative.keys + place(j), size);
+      for (std::int64_t i = j; i < std::min(j + kKeysTogether, count); ++i) {
+        prefetch(values[static_cast<std::size_t>(i)] + head * size, size);
+        if (i + 2 * kKeysTogether < count) {
+          prefetch(keys[static_cast<std::size_t>(i + 2 * kKeysTogether)] + head * size, size);
+        }
+      }
+      dots(query + head * size, rows, head * size, size, shape.scale, weights + head * stride + j);
     }
   }
   for (std::int64_t head = 0; head < shape.heads; ++head) {
-    float* w = weights + head * count;
-    softmax(w, count);
+    float* w = weights + head * stride;
+    for (std::int64_t j = 0; relative.keys != nullptr && j < count; ++j) {
+      w[j] += shape.scale * dot(query + head * size, relative.keys + place(j), size);
+    }
+    std::fill(w + count, w + stride, -std::numeric_limits<float>::infinity());
+    softmax(w, stride);
     float* to = out + head * size;
     weighted_sum(values, head * size, w, size, to);
     for (std::int64_t j = 0; relative.values != nullptr && j < count; ++j) {

@@ -48,15 +48,13 @@ HWY_INLINE float sum_lanes(FloatVec value) {
   return hn::GetLane(hn::SumOfLanes(FloatTag(), value));
 }
 
-/// e^x to 2 ULP for x in [-87, 88]; 0 below, as softmax wants (never a subnormal). Cody-Waite
-/// reduction and the minimax polynomial of Cephes' expf (netlib.org/cephes).
-HWY_INLINE FloatVec exp_fast(FloatVec x) {
+/// e^x by Cody-Waite reduction and the minimax polynomial of Cephes' expf (netlib.org/cephes), for
+/// x in [-87, 88]; elsewhere anything, but a NaN stays one.
+HWY_INLINE FloatVec exp_in_range(FloatVec x) {
   const FloatTag d;
   const hn::RebindToSigned<FloatTag> di;
-  const auto low = hn::Set(d, -87.0F);
-  const auto clamped = hn::Max(hn::Min(x, hn::Set(d, 88.0F)), low);
-  const auto n = hn::Round(hn::Mul(clamped, hn::Set(d, 1.44269504088896341F)));
-  auto r = hn::NegMulAdd(n, hn::Set(d, 0.693359375F), clamped);
+  const auto n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504088896341F)));
+  auto r = hn::NegMulAdd(n, hn::Set(d, 0.693359375F), x);
   r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4F), r);
   auto p = hn::Set(d, 1.9875691500e-4F);
   p = hn::MulAdd(p, r, hn::Set(d, 1.3981999507e-3F));
@@ -67,9 +65,21 @@ HWY_INLINE FloatVec exp_fast(FloatVec x) {
   p = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(d, 1.0F));
   const auto scale =
       hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127))));
-  const auto value = hn::Mul(p, scale);
+  return hn::Mul(p, scale);
+}
+
+/// e^x to 2 ULP for x in [-87, 88]; 0 below, as softmax wants (never a subnormal).
+HWY_INLINE FloatVec exp_fast(FloatVec x) {
+  const FloatTag d;
+  const auto low = hn::Set(d, -87.0F);
+  const auto value = exp_in_range(hn::Max(hn::Min(x, hn::Set(d, 88.0F)), low));
   // A NaN must stay one: it fails the comparison and Max may have dropped it.
   return hn::IfThenElse(hn::IsNaN(x), x, hn::IfThenElseZero(hn::Ge(x, low), value));
+}
+
+/// The same for x that is at most 0 or a NaN.
+HWY_INLINE FloatVec exp_of_negative(FloatVec x) {
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(FloatTag(), -87.0F)), exp_in_range(x));
 }
 
 }  // namespace nativo::ops::HWY_NAMESPACE

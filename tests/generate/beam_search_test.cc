@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -27,13 +28,19 @@ std::vector<Hypothesis> run(const BeamSearchOptions& options, const Ids& prefix,
     for (std::size_t row = 0; row < search.rows(); ++row) {
       Ids tokens;
       for (const std::int32_t slot : search.past(row)) tokens.push_back(token_in_slot.at(slot));
-      EXPECT_FALSE(token_in_slot.contains(search.slot(row)));  // a slot is written once
+      for (std::size_t other = 0; other < search.rows(); ++other) {
+        EXPECT_EQ(std::ranges::count(search.past(other), search.slot(row)), 0);
+        EXPECT_EQ(search.slot(row) == search.slot(other), row == other);
+      }
       token_in_slot[search.slot(row)] = search.token(row);
       tokens.push_back(search.token(row));
       EXPECT_EQ(tokens.size(), static_cast<std::size_t>(search.step() + 1));
       std::vector<float> logits = logits_of(tokens);
       search.edits(row).apply(0, logits);
-      ops::scan_logits(logits, 0, search.candidates(), true, best[row]);
+      const ops::LogitBlock all =
+          ops::scan_logits(logits, 0, search.candidates(), true, best[row].best);
+      best[row].most = all.most;
+      best[row].sum = all.sum;
       if (options.needs_attention()) attention.insert(attention.end(), {0.9F, 0.1F});
     }
     search.advance(best, attention);

@@ -151,10 +151,16 @@ TEST(RowAttention, AgreesWithTheFormula) {
       RowAttention shape{size(heads), size(head), 0.5F, {}};
       if (relative) shape.relative = {rkf.data(), rvf.data(), most};
       on_instruction_sets([&](const char* name) {
-        std::vector<float> weights(heads * count, 9.0F);
+        const auto stride = static_cast<std::size_t>(attention_stride(count));
+        std::vector<float> weights(heads * stride, 9.0F);
         std::vector<float> out(width, 9.0F);
         row_attention(shape, qf.data(), position, keys, values, weights.data(), out.data());
         EXPECT_LT(relative_error(out, expected), kF32) << name;
+        for (std::size_t h = heads; h-- > 0;) {
+          for (std::size_t j = count; j < stride; ++j) EXPECT_EQ(weights[h * stride + j], 0.0F);
+          const auto end = weights.begin() + static_cast<std::ptrdiff_t>((h + 1) * stride);
+          weights.erase(end - static_cast<std::ptrdiff_t>(stride - count), end);
+        }
         EXPECT_LT(relative_error(weights, softmax), kF32) << name;
       });
     }
@@ -195,34 +201,37 @@ TEST(BestLogits, BlocksMergeToTheSortedBestAndTheSum) {
   on_instruction_sets([&](const char* name) {
     for (const std::size_t count : {1UL, 8UL, 2000UL}) {
       for (const std::size_t block : {1UL, 48UL, 77UL, 1000UL}) {
-        BestLogits row;
+        std::vector<Candidate> best;
+        std::vector<Candidate> later;  // what another thread would scan
+        const std::size_t half = logits.size() / block / 2 * block;
         for (std::size_t first = 0; first < logits.size(); first += block) {
-          BestLogits part;
-          scan_logits(std::span(logits).subspan(first, std::min(block, logits.size() - first)),
-                      static_cast<std::int32_t>(first), count, false, part);
-          merge_logits(part, count, row);
+          static_cast<void>(scan_logits(
+              std::span(logits).subspan(first, std::min(block, logits.size() - first)),
+              static_cast<std::int32_t>(first), count, false, first < half ? best : later));
         }
-        ASSERT_EQ(row.best.size(), std::min(count, order.size()));
-        for (std::size_t i = 0; i < row.best.size(); ++i)
-          ASSERT_EQ(row.best[i].id, order[i]) << name;
+        merge_candidates(later, count, best);
+        ASSERT_EQ(best.size(), std::min(count, order.size()));
+        for (std::size_t i = 0; i < best.size(); ++i) ASSERT_EQ(best[i].id, order[i]) << name;
       }
     }
-    BestLogits row;
+    std::vector<Candidate> best;
+    std::vector<LogitBlock> blocks(1);  // one where nothing is possible
     for (std::size_t first = 12; first < logits.size(); first += 76) {
-      BestLogits part;
-      scan_logits(
+      blocks.push_back(scan_logits(
           std::span(logits).subspan(first, std::min<std::size_t>(76, logits.size() - first)),
-          static_cast<std::int32_t>(first), 4, true, part);
-      merge_logits(part, 4, row);
+          static_cast<std::int32_t>(first), 4, true, best));
     }
+    const LogitBlock all = sum_blocks(blocks);
+    EXPECT_EQ(all.most, best.front().logit) << name;
     double rest = 0.0;
-    for (std::size_t i = 12; i < 1000; ++i) rest += std::exp(double{logits[i]} - double{row.most});
-    EXPECT_NEAR(row.sum / rest, 1.0, 1e-5) << name;
+    for (std::size_t i = 12; i < 1000; ++i) rest += std::exp(double{logits[i]} - double{all.most});
+    EXPECT_NEAR(all.sum / rest, 1.0, 1e-5) << name;
   });
-  BestLogits nothing;
+  std::vector<Candidate> nothing;
   const std::vector<float> none(20, -std::numeric_limits<float>::infinity());
-  scan_logits(none, 0, 3, true, nothing);
-  EXPECT_TRUE(nothing.best.empty());
+  const LogitBlock empty = scan_logits(none, 0, 3, true, nothing);
+  EXPECT_TRUE(nothing.empty());
+  EXPECT_EQ(empty.sum, 0.0F);
 }
 
 }  // namespace

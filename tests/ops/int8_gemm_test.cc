@@ -122,6 +122,31 @@ TEST(Int8Gemm, IsTheExactReferenceInEveryLayoutOnEveryInstructionSet) {
   }
 }
 
+TEST(Int8Gemm, QuotientsAreCorrectlyRoundedForAnyScale) {
+  const Sizes sizes{64, 96, 16};
+  Case c = random_case(sizes);
+  const auto wild = normal_numbers(sizes.outputs, 4);
+  // Any mantissa; then, in one case, magnitudes at which a quotient is no normal number.
+  for (std::size_t o = 0; o < sizes.outputs; ++o)
+    c.scales[o] *= static_cast<float>(1.0 + std::abs(wild[o]));
+  for (const bool extreme : {false, true}) {
+    if (extreme) {
+      c.scales[5] = 1e-38F;
+      c.scales[6] = 3e38F;
+      for (std::size_t i = 0; i < sizes.inputs; ++i) c.x[sizes.inputs + i] *= 1e30F;
+    }
+    const Codes codes = quantized(c.x, sizes, Int8Rounding::kNearest);
+    const auto exact = reference::quantize_rows(c.x, sizes.rows, sizes.inputs, true);
+    const auto expected =
+        reference::int8_linear(exact, c.values, c.scales, {}, false, sizes.inputs);
+    for (const Int8Layout layout : layouts()) {
+      const Int8Weight weight = pack(c, sizes, layout);
+      EXPECT_EQ(weight.moderate(), !extreme);
+      EXPECT_EQ(linear(codes, weight, {}, Epilogue::kNone, 0, size(sizes.outputs)), expected);
+    }
+  }
+}
+
 TEST(Int8Gemm, ARowAndABlockAloneAreTheSame) {
   const Sizes sizes{21, 130, 130};
   const Case c = random_case(sizes);
