@@ -10,15 +10,24 @@
 namespace nativo::cli {
 namespace {
 
-void print_forecast(const std::vector<pipeline::RouteForecast>& forecast) {
-  if (forecast.empty()) return;
-  fmt::print("\n{:<18} {:>10} {:>14}  {}\n", "translated first by", "rows", "words", "because of");
-  for (const pipeline::RouteForecast& line : forecast) {
+void print_forecast(const pipeline::Forecast& forecast) {
+  if (forecast.steps.empty()) return;
+  const bool counted = !forecast.tokenizer.empty();
+  fmt::print("\n{:<19} {:>10} {:>14} {:>14}  {}\n", "translated first by", "rows", "words",
+             counted ? "tokens" : "about tokens", "because of");
+  for (const pipeline::RouteForecast& line : forecast.steps) {
     std::string reasons;
     for (const auto& [reason, rows] : line.reasons) {
       reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", reason, rows);
     }
-    fmt::print("{:<18} {:>10} {:>14}  {}\n", printable(line.step), line.rows, line.tokens, reasons);
+    fmt::print("{:<19} {:>10} {:>14} {:>14}  {}\n", printable(line.step), line.rows, line.words,
+               line.tokens, reasons);
+  }
+  if (counted) {
+    fmt::print("tokens of the source texts, counted by {}\n", printable(forecast.tokenizer));
+  } else {
+    fmt::print("tokens of the source texts, {} characters each: no tokenizer is configured yet\n",
+               pipeline::kCharactersPerToken);
   }
 }
 

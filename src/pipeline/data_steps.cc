@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "config/json_writer.h"
 #include "pipeline/pipeline.h"
 #include "text/tokenizer.h"
@@ -89,9 +91,15 @@ translate::WordFrequencies route_frequencies(const PipelineOptions& options,
   return frequencies;
 }
 
+std::uint64_t estimated_tokens(std::size_t characters) {
+  return static_cast<std::uint64_t>(
+      std::ceil(static_cast<double>(characters) / kCharactersPerToken));
+}
+
 }  // namespace
 
-std::vector<RouteForecast> forecast_routes(const PipelineOptions& options, const fs::path& stage) {
+std::vector<RouteForecast> forecast_routes(const PipelineOptions& options, const fs::path& stage,
+                                           const text::Tokenizer* tokenizer) {
   const std::vector<std::string> steps = options.translate.steps();
   const translate::WordFrequencies frequencies = route_frequencies(options, stage);
   const translate::Router router(options.translate.route, steps, source_steps(options),
@@ -104,10 +112,13 @@ std::vector<RouteForecast> forecast_routes(const PipelineOptions& options, const
     const translate::Route route = router.route(record);
     RouteForecast& line = forecast[route.step];
     ++line.rows;
-    line.tokens += text::split_words(record.text).size();
-    for (const data::Message& message : record.messages) {
-      line.tokens += text::split_words(message.content).size();
-    }
+    const auto count = [&](std::string_view text) {
+      line.words += text::split_words(text).size();
+      line.tokens += tokenizer != nullptr ? tokenizer->encode(text).size()
+                                          : estimated_tokens(count_code_points(text));
+    };
+    count(record.text);
+    for (const data::Message& message : record.messages) count(message.content);
     if (route.step == 0) continue;
     const std::string why = route.by_source ? "source"
                             : route.parts.empty()

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -14,6 +15,7 @@
 #include "io/run_lock.h"
 #include "pipeline/training.h"
 #include "report/report.h"
+#include "text/tokenizer.h"
 #include "translate/review.h"
 
 namespace nativo::pipeline {
@@ -160,18 +162,32 @@ void Pipeline::write_translation_review() const {
           translate->folder, context_->stage(translate->needs.front()), kPairs)));
 }
 
-std::vector<RouteForecast> Pipeline::forecast() {
+Forecast Pipeline::forecast() {
   if (context_->options.translate.steps().size() < 2) return {};
   const auto translate = std::ranges::find(steps_, "translate", &Step::name);
   if (translate == steps_.end()) return {};
+  const Step* tokenizer_step = nullptr;
   for (auto step = steps_.begin(); step != translate; ++step) {
-    if (step->name == "tokenizer") continue;  // not on the records' way
-    if (!is_complete(*step) ||
-        !data::is_complete(step->folder, step->spec().key, /*verify=*/false)) {
+    const bool done =
+        is_complete(*step) && data::is_complete(step->folder, step->spec().key, /*verify=*/false);
+    if (step->name == "tokenizer") {  // not on the records' way
+      if (done) tokenizer_step = &*step;
+    } else if (!done) {
       return {};
     }
   }
-  return forecast_routes(context_->options, context_->stage(translate->needs.front()));
+  // A tokenizer of this run before it is made: the one that it will be made of.
+  fs::path path = context_->options.model.tokenizer;
+  if (tokenizer_step != nullptr) {
+    path = tokenizer_step->folder;
+  } else if (path.empty() && context_->options.model.preset().empty()) {
+    path = context_->options.model.base;
+  }
+  std::optional<text::Tokenizer> tokenizer;
+  if (!path.empty()) tokenizer.emplace(path);
+  return {forecast_routes(context_->options, context_->stage(translate->needs.front()),
+                          tokenizer ? &*tokenizer : nullptr),
+          path.native()};
 }
 
 void Pipeline::run_part(std::string_view name, data::StagePart part) {

@@ -6,13 +6,12 @@
 #include <array>
 #include <string>
 
+#include "text/line_markers.h"
 #include "text/sentence_breaks.h"
 #include "text/span_chars.h"
 
 namespace nativo::text {
 namespace {
-
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f'; }
 
 /// Tags that begin or end a line of their own when shown.
 bool is_block_tag(std::string_view bytes) {
@@ -131,8 +130,8 @@ class Splitter {
     std::size_t last = end;
     for (bool more = true; more;) {
       more = false;
-      while (first < last && is_blank(text_[first]) && span_at(first) == nullptr) ++first;
-      while (last > first && is_blank(text_[last - 1]) && span_at(last - 1) == nullptr) --last;
+      while (first < last && is_line_blank(text_[first]) && span_at(first) == nullptr) ++first;
+      while (last > first && is_line_blank(text_[last - 1]) && span_at(last - 1) == nullptr) --last;
       const std::span<const Span> spans = spans_in(first, last);
       if (spans.empty()) break;
       const bool at_first = spans.front().begin == first;
@@ -154,60 +153,13 @@ class Splitter {
     verbatim(last, end);
   }
 
-  /// End of a bullet, number or letter of a list at `k`, or `k`.
-  std::size_t list_marker(std::size_t k, std::size_t end) const {
-    const std::string_view rest = text_.substr(k, end - k);
-    if (rest[0] == '-' || rest[0] == '*' || rest[0] == '+') return k + 1;
-    for (const std::string_view bullet : {"•", "◦", "▪", "‣", "·", "–", "—"}) {
-      if (rest.starts_with(bullet)) return k + bullet.size();
-    }
-    const bool bracket = rest[0] == '(';
-    std::size_t digits = k + (bracket ? 1 : 0);
-    const std::size_t begin = digits;
-    while (digits < end && digits < begin + 4 && is_digit(text_[digits])) ++digits;
-    if (digits == begin && is_alpha(char_at(text_, begin))) {
-      if (bracket) {  // (a), (iv)
-        while (digits < end && digits < begin + 4 && is_lower(text_[digits])) ++digits;
-        if (digits > begin + 1 &&
-            text_.substr(begin, digits - begin).find_first_not_of("ivx") != kNoSpan) {
-          return k;
-        }
-      } else {
-        ++digits;
-      }
-    }
-    if (digits == begin || digits >= end) return k;
-    if (text_[digits] != ')' && (bracket || text_[digits] != '.')) return k;
-    if (text_[digits] == '.' && text_[begin] == 'I') return k;
-    return digits + 1;
-  }
-
-  /// Behind indentation, quote marks, heading and list markers.
-  std::size_t after_markers(std::size_t begin, std::size_t end) {
-    std::size_t i = begin;
-    for (;;) {
-      while (i < end && is_blank(text_[i])) ++i;
-      if (i >= end) return end;
-      std::size_t k = i;
-      if (text_[k] == '>') {
-        ++k;
-      } else if (text_[k] == '#') {
-        while (k < end && text_[k] == '#') ++k;
-      } else {
-        k = list_marker(k, end);
-      }
-      if (k == i || k >= end || !is_blank(text_[k])) return i;
-      i = k;
-    }
-  }
-
   void split_line(std::size_t begin, std::size_t end) {
-    const std::size_t start = std::min(end, clear_of_spans(after_markers(begin, end)));
+    const std::size_t start = std::min(end, clear_of_spans(after_line_markers(text_, begin, end)));
     verbatim(begin, start);
     std::size_t stop = end;  // "## Title ##"
     if (text_.substr(begin, start - begin).find('#') != kNoSpan) {
       while (stop > start && text_[stop - 1] == '#' && span_at(stop - 1) == nullptr) --stop;
-      if (stop > start && !is_blank(text_[stop - 1])) stop = end;
+      if (stop > start && !is_line_blank(text_[stop - 1])) stop = end;
     }
     std::vector<std::size_t> bars;
     for (std::size_t i = start; i < stop; i = skip_span(i)) {

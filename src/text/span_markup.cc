@@ -27,27 +27,6 @@ std::size_t attributes(std::string_view text, std::size_t k) {
   return kNoSpan;
 }
 
-/// Names of elements that prose could not mean; others need an attribute, a hyphen or a slash.
-bool is_element(std::string_view name) {
-  constexpr auto kNames = std::to_array<std::string_view>(
-      {"a",          "abbr",  "article", "aside",    "audio",      "b",       "big",
-       "blockquote", "body",  "br",      "button",   "canvas",     "caption", "center",
-       "cite",       "code",  "col",     "dd",       "del",        "details", "div",
-       "dl",         "dt",    "em",      "fieldset", "figcaption", "figure",  "font",
-       "footer",     "form",  "h1",      "h2",       "h3",         "h4",      "h5",
-       "h6",         "head",  "header",  "hr",       "html",       "i",       "iframe",
-       "img",        "input", "ins",     "kbd",      "label",      "li",      "link",
-       "main",       "mark",  "meta",    "nav",      "ol",         "option",  "p",
-       "pre",        "q",     "s",       "samp",     "script",     "section", "select",
-       "small",      "span",  "strong",  "style",    "sub",        "summary", "sup",
-       "svg",        "table", "tbody",   "td",       "textarea",   "tfoot",   "th",
-       "thead",      "tr",    "u",       "ul",       "var",        "video",   "title",
-       "math"});
-  std::string lower(name);
-  for (char& c : lower) c = is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c;
-  return std::find(kNames.begin(), kNames.end(), lower) != kNames.end();
-}
-
 bool keeps_content(std::string_view name) {
   constexpr std::array<std::string_view, 8> kNames = {"code", "pre",  "script", "style",
                                                       "kbd",  "samp", "svg",    "math"};
@@ -121,6 +100,26 @@ std::size_t line_end(std::string_view text, std::size_t i) {
 }
 
 }  // namespace
+
+bool is_element(std::string_view name) {
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"a",          "abbr",  "article", "aside",    "audio",      "b",       "big",
+       "blockquote", "body",  "br",      "button",   "canvas",     "caption", "center",
+       "cite",       "code",  "col",     "dd",       "del",        "details", "div",
+       "dl",         "dt",    "em",      "fieldset", "figcaption", "figure",  "font",
+       "footer",     "form",  "h1",      "h2",       "h3",         "h4",      "h5",
+       "h6",         "head",  "header",  "hr",       "html",       "i",       "iframe",
+       "img",        "input", "ins",     "kbd",      "label",      "li",      "link",
+       "main",       "mark",  "meta",    "nav",      "ol",         "option",  "p",
+       "pre",        "q",     "s",       "samp",     "script",     "section", "select",
+       "small",      "span",  "strong",  "style",    "sub",        "summary", "sup",
+       "svg",        "table", "tbody",   "td",       "textarea",   "tfoot",   "th",
+       "thead",      "tr",    "u",       "ul",       "var",        "video",   "title",
+       "math"});
+  std::string lower(name);
+  for (char& c : lower) c = is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c;
+  return std::find(kNames.begin(), kNames.end(), lower) != kNames.end();
+}
 
 std::size_t match_front_matter(std::string_view text) {
   if (!text.starts_with("---\n") && !text.starts_with("---\r\n")) return kNoSpan;

@@ -22,6 +22,10 @@ namespace nativo::text {
 /// <math> are taken with their content.
 [[nodiscard]] std::size_t match_tag(std::string_view text, std::size_t i, FarSearch& far);
 
+/// Names of HTML elements that prose could not mean, in any case; others need an attribute, a
+/// hyphen or a slash.
+[[nodiscard]] bool is_element(std::string_view name);
+
 /// End of the entity (&amp; &#39; &#x27;) that begins with the '&' at `i`, or npos.
 [[nodiscard]] std::size_t match_entity(std::string_view text, std::size_t i);
 

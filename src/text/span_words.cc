@@ -6,6 +6,7 @@
 #include <array>
 
 #include "text/span_chars.h"
+#include "text/span_markup.h"
 
 namespace nativo::text {
 namespace {
@@ -218,9 +219,12 @@ bool looks_like_identifier(std::string_view word) {
   return false;
 }
 
-/// End of "<...>" directly behind a name: List<int>, map<string, vector<int>>.
+/// End of "<...>" directly behind a name: List<int>, map<string, vector<int>>; line<br> has a tag.
 std::size_t type_arguments(std::string_view text, std::size_t k) {
   if (at(text, k) != '<' || !is_alpha(at(text, k + 1))) return kNone;
+  const std::string_view window = text.substr(k + 1, 100);
+  const std::string_view name = window.substr(0, window.find('>'));
+  if (std::ranges::all_of(name, is_plain) && is_lower(name[0]) && is_element(name)) return kNone;
   int depth = 0;
   for (const std::size_t limit = std::min(text.size(), k + 100); k < limit; ++k) {
     const char c = text[k];

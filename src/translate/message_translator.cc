@@ -20,6 +20,13 @@ Formality formality_of(std::string_view option) {
                                 : Formality::kAny;
 }
 
+/// What went wrong with the message is a protected span, as the proof or the engine itself says.
+bool lost_spans(const Job& job) {
+  constexpr std::string_view kRule = "protected_span";
+  const std::optional<Rejection>& why = job.outcome.rejection;
+  return why && (why->rule.starts_with(kRule) || why->value.starts_with(kRule));
+}
+
 }  // namespace
 
 MessageTranslator::MessageTranslator(TranslationEngine& engine, TranslationMemory& memory,
@@ -86,19 +93,27 @@ Outcome MessageTranslator::join(const Prepared& message, const std::vector<Piece
     ++outcome.sentences;
   }
   const auto proof = verify_prepared(message, outcome.text);
-  if (!proof.ok()) outcome.rejection = proof.rejection();
+  if (!proof.ok()) {
+    outcome.rejection = proof.rejection();
+  } else {
+    outcome.text = with_wraps(message, std::move(outcome.text));
+  }
   return outcome;
 }
 
 /// `contexts` is empty or has one for each.
 void MessageTranslator::translate_grains(std::span<Job* const> jobs,
                                          std::span<const Context> contexts) {
+  const bool messages_wanted = engine_.unit() == Unit::kMessage;
   bool first = true;
   for (const Grain grain : grains_of(engine_.unit())) {
     std::vector<std::vector<Piece>> messages;
     std::vector<Job*> open;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       if (!first && !jobs[i]->outcome.rejection) continue;
+      // Scraps of a message say little to an engine that was made for all of it: they are for those
+      // that lose spans, not for those that are refused or too long.
+      if (grain == Grain::kBetweenSpans && messages_wanted && !lost_spans(*jobs[i])) continue;
       open.push_back(jobs[i]);
       messages.push_back(cut(jobs[i]->prepared, grain));
       if (contexts.empty()) continue;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/hash.h"
 #include "base/strings.h"
@@ -160,15 +161,38 @@ class Cutter {
     }
   }
 
-  /// What lies between spans; punctuation that touches a span (64-bit) stays outside, too.
+  /// What lies between spans; punctuation that touches a span (64-bit, ©1998, “x”) stays outside,
+  /// too.
   void between(std::size_t begin, std::size_t end, bool span_before, bool span_behind) {
     std::size_t first = begin;
     std::size_t last = end;
-    while (span_before && first < end && !text::is_word_byte(text_[first])) ++first;
-    while (span_behind && last > first && !text::is_word_byte(text_[last - 1])) --last;
+    while (span_before && first < end && !is_word_char(first)) first = next_char(first);
+    while (span_behind && last > first && !is_word_char(char_before(last)))
+      last = char_before(last);
+    last = std::max(first, last);
     verbatim(begin, first);
     stretch(first, last, false);
     verbatim(last, end);
+  }
+
+  [[nodiscard]] bool is_inside_char(std::size_t i) const {
+    return i < text_.size() && (static_cast<unsigned char>(text_[i]) & 0xC0) == 0x80;
+  }
+  [[nodiscard]] std::size_t next_char(std::size_t i) const {
+    do ++i;
+    while (is_inside_char(i));
+    return i;
+  }
+  [[nodiscard]] std::size_t char_before(std::size_t i) const {
+    do --i;
+    while (i > 0 && is_inside_char(i));
+    return i;
+  }
+  /// Punctuation and symbols are in U+0080 to U+00BF, U+2000 to U+2FFF and U+3000 to U+303F.
+  [[nodiscard]] bool is_word_char(std::size_t i) const {
+    const char c = text_[i];
+    if (c == '\xC2' || c == '\xE2' || text_.substr(i).starts_with("\xE3\x80")) return false;
+    return text::is_word_byte(c);
   }
 
   std::string_view text_;
@@ -183,9 +207,12 @@ void add_field(std::string& key, std::string_view field) {
 
 }  // namespace
 
-std::array<Grain, 2> grains_of(Unit unit) {
-  if (unit == Unit::kMessage) return {Grain::kMessage, Grain::kParagraphs};
-  return {Grain::kSentences, Grain::kBetweenSpans};
+std::span<const Grain> grains_of(Unit unit) {
+  static constexpr std::array kOfMessages = {Grain::kMessage, Grain::kParagraphs,
+                                             Grain::kBetweenSpans};
+  static constexpr std::array kOfSentences = {Grain::kSentences, Grain::kBetweenSpans};
+  if (unit == Unit::kMessage) return kOfMessages;
+  return kOfSentences;
 }
 
 std::vector<Piece> cut(const Prepared& message, Grain grain) { return Cutter(message).run(grain); }

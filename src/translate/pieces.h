@@ -2,8 +2,8 @@
 // with every sentence's text in its place, are the message, byte for byte.
 #pragma once
 
-#include <array>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,8 +21,8 @@ enum class Grain {
   kBetweenSpans,  ///< only what lies between protected spans, which cannot lose them
 };
 
-/// The grain to begin with, and the one for messages that came back damaged.
-[[nodiscard]] std::array<Grain, 2> grains_of(Unit unit);
+/// The grain to begin with, and those for messages that came back damaged, one after the other.
+[[nodiscard]] std::span<const Grain> grains_of(Unit unit);
 
 /// One piece of a message.
 struct Piece {

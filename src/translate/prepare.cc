@@ -31,8 +31,18 @@ Prepared prepare(std::string_view source, const PrepareRules& rules) {
     };
   }
   made.text.reserve(source.size() + 16);
+  std::vector<Span> spans = text::find_spans(source, term_at);
+  made.wraps = text::unwrap_lines(source, spans);
+  if (!made.wraps.lines.empty()) {
+    if (text::verify_protected(source, spans, made.wraps.text, term_at).ok()) {
+      source = made.wraps.text;
+      spans = text::find_spans(source, term_at);
+    } else {
+      made.wraps = {};
+    }
+  }
   std::size_t at = 0;
-  for (const Span& span : text::find_spans(source, term_at)) {
+  for (const Span& span : spans) {
     made.text += source.substr(at, span.begin - at);
     at = span.end;
     const std::string_view bytes = source.substr(span.begin, span.end - span.begin);
@@ -61,6 +71,10 @@ Prepared prepare(std::string_view source, const PrepareRules& rules) {
   }
   made.text += source.substr(at);
   return made;
+}
+
+std::string with_wraps(const Prepared& prepared, std::string result) {
+  return prepared.wraps.lines.empty() ? result : text::rewrap_lines(result, prepared.wraps);
 }
 
 Result<std::size_t> verify_prepared(const Prepared& prepared, std::string_view result) {

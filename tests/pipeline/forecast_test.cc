@@ -6,6 +6,7 @@
 #include "base/scratch.h"
 #include "data/stage.h"
 #include "pipeline/pipeline.h"
+#include "text/tokenizer.h"
 
 namespace nativo::pipeline {
 namespace {
@@ -51,21 +52,31 @@ class ForecastTest : public testing::Test {
   PipelineOptions options_;
 };
 
-TEST_F(ForecastTest, SaysHowManyRowsAndWordsEachStepGetsAndWhy) {
-  const auto forecast = forecast_routes(options_, folder_ / "ingest");
+TEST_F(ForecastTest, SaysHowManyRowsWordsAndTokensEachStepGetsAndWhy) {
+  const auto forecast = forecast_routes(options_, folder_ / "ingest", nullptr);
   ASSERT_EQ(forecast.size(), 2U);
   EXPECT_EQ(forecast[0].step, "bulk");
   EXPECT_EQ(forecast[0].rows, 2U);
-  EXPECT_EQ(forecast[0].tokens, 7U);  // words and marks
+  EXPECT_EQ(forecast[0].words, 7U);    // words and marks
+  EXPECT_EQ(forecast[0].tokens, 10U);  // 10 / 3.3 and 17 / 3.3, rounded up
   EXPECT_TRUE(forecast[0].reasons.empty());
   EXPECT_EQ(forecast[1].step, "llm");
   EXPECT_EQ(forecast[1].rows, 2U);
   EXPECT_THAT(forecast[1].reasons, ElementsAre(Pair("code", 1), Pair("source", 1)));
 }
 
+TEST_F(ForecastTest, ATokenizerCountsWhereThereIsOne) {
+  const text::Tokenizer tokenizer = text::Tokenizer::from_bytes(
+      text::train_tokenizer({"Two words. Three more words.", "ab cd ef gh"}, 300, {}), "t");
+  const auto forecast = forecast_routes(options_, folder_ / "ingest", &tokenizer);
+  EXPECT_EQ(forecast[0].tokens,
+            tokenizer.encode("Two words.").size() + tokenizer.encode("Three more words.").size());
+  EXPECT_EQ(forecast[0].words, 7U);
+}
+
 TEST_F(ForecastTest, AStepThatIsNotOnTheLadderIsRefused) {
   options_.source["hard"].translate = "lmm";
-  EXPECT_THROW((void)forecast_routes(options_, folder_ / "ingest"), Error);
+  EXPECT_THROW((void)forecast_routes(options_, folder_ / "ingest", nullptr), Error);
 }
 
 }  // namespace

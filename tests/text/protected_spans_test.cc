@@ -34,6 +34,12 @@ TEST(FindSpans, Numbers) {
   EXPECT_THAT(found("It was 5."), ElementsAre("number:5"));
 }
 
+TEST(FindSpans, ATagBehindAWordIsNoTypeArgument) {
+  EXPECT_THAT(found("One line<br>and a word<b>bold</b>, but List<int> and Page<Button>"),
+              ElementsAre("tag:<br>", "tag:<b>", "tag:</b>", "identifier:List<int>",
+                          "identifier:Page<Button>"));
+}
+
 TEST(FindSpans, NamesWithAnAtSign) {
   EXPECT_THAT(found("Use @property, @app.route or ask @bob_2. Meet me @ 5"),
               ElementsAre("identifier:@property", "identifier:@app.route", "identifier:@bob_2",

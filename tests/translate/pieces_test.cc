@@ -39,6 +39,17 @@ TEST(Cut, FinerGrains) {
               ElementsAre("First part.", "It has `code`.", "After it, 12 eggs.", "a list"));
   EXPECT_THAT(sentences(kMessage, Grain::kBetweenSpans),
               ElementsAre("First part.", "It has", "After it", "eggs.", "a list"));
+  EXPECT_THAT(sentences("The word “WorldWideWeb” is ©1998–{year} perché{x}", Grain::kBetweenSpans),
+              ElementsAre("The word", "is", "perché"));
+}
+
+TEST(Cut, AWrappedParagraphIsOneLine) {
+  EXPECT_THAT(sentences("A sentence that goes on and on until it has reached the very\nend of its "
+                        "line. Another one.",
+                        Grain::kSentences),
+              ElementsAre("A sentence that goes on and on until it has reached the very end of its "
+                          "line.",
+                          "Another one."));
 }
 
 TEST(Cut, PartsAreTheSpans) {

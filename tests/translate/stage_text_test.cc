@@ -59,6 +59,61 @@ TEST(StageText, NoUnderscoreIsLost) {
   }
 }
 
+TEST(StageText, WrappedLinesAreTranslatedAsSentencesAndWrappedAgain) {
+  const std::string source =
+      "It was not an expensive piece of wood, with some_name and 12 more, far\n"
+      "from it. Just a common block of firewood, one of those thick, solid\n"
+      "logs.\n\n- an item\n- another";
+  FakeEngine engine;
+  TranslateOptions plain;
+  plain.check.off = {"untranslated", "wrong_language"};
+  RecordTranslator translator(engine, plain, "it");
+  const auto result = translator.translate({text_record(source)});
+  ASSERT_EQ(result.kept.size(), 1U);
+  EXPECT_THAT(engine.asked,
+              ::testing::ElementsAre(
+                  "It was not an expensive piece of wood, with some_name and 12 more, far from it.",
+                  "Just a common block of firewood, one of those thick, solid logs.", "an item",
+                  "another"));
+  EXPECT_EQ(result.kept[0].text,
+            "IT WAS NOT AN EXPENSIVE PIECE OF WOOD, WITH some_name AND 12 MORE, FAR\n"
+            "FROM IT. JUST A COMMON BLOCK OF FIREWOOD, ONE OF THOSE THICK, SOLID\n"
+            "LOGS.\n\n- AN ITEM\n- ANOTHER");
+  EXPECT_EQ(result.kept[0].lineage[0]["wraps"], 2);
+}
+
+/// Gives the parts of more than one back in the reverse order, whatever it is given.
+class Reverser : public FakeMessageEngine {
+ public:
+  std::vector<Translation> translate(std::span<const Sentence> sentences) override {
+    std::vector<Translation> all = FakeMessageEngine::translate(sentences);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (sentences[i].parts.size() < 2) continue;
+      all[i].ok = false;
+      all[i].reason = "protected_span_moved: by the engine itself";
+    }
+    return all;
+  }
+};
+
+TEST(StageText, AMessageThatLosesSpansIsTranslatedBetweenThem) {
+  TranslateOptions plain;
+  plain.check.off = {"untranslated", "wrong_language"};
+  Reverser engine;
+  RecordTranslator translator(engine, plain, "it");
+  const auto result = translator.translate({text_record("Read <b>this page</b> now, please.")});
+  ASSERT_EQ(result.kept.size(), 1U);
+  EXPECT_EQ(result.kept[0].text, "READ <b>THIS PAGE</b> NOW, PLEASE.");
+  EXPECT_THAT(engine.asked, ::testing::ElementsAre("Read <b>this page</b> now, please.", "Read",
+                                                   "this page", "now, please."));
+  // What is refused for another reason is not asked for in scraps.
+  FakeMessageEngine refuses(Fault::kNotOk);
+  RecordTranslator second(refuses, plain, "it");
+  EXPECT_EQ(second.translate({text_record("Read <b>this page</b> now, please.")}).rejected.size(),
+            1U);
+  EXPECT_EQ(refuses.calls, 1);
+}
+
 TEST(StageText, NumbersDatesAndTermsComeBackAsDecided) {
   const std::filesystem::path file =
       std::filesystem::temp_directory_path() / "nativo-stage-text-glossary.tsv";

@@ -134,17 +134,26 @@ TEST(RecordTranslator, AConversationGoesTurnByTurnToAnEngineOfMessages) {
                   "assistant [Who?=WHO?] formal"));
 }
 
-TEST(RecordTranslator, ADamagedMessageIsAskedByParagraphsAndGivenUpWhenThatFails) {
+TEST(RecordTranslator, ADamagedMessageIsAskedByParagraphsThenBetweenItsSpans) {
   FakeMessageEngine engine(Fault::kDropPart, "twice");
   RecordTranslator translator(engine, {}, "it");
   const auto result = translator.translate(
-      {record("Not twice.\n\nBut `x` here.", "Fine."), record("Now twice `x`.", "Never asked.")});
-  ASSERT_EQ(result.kept.size(), 1U);
+      {record("Not twice.\n\nBut `x` here.", "Fine."), record("Now twice `x`.", "Good.")});
+  ASSERT_EQ(result.kept.size(), 2U);
   EXPECT_EQ(result.kept[0].messages[0].content, "NOT TWICE.\n\nBUT `x` HERE.");
+  EXPECT_EQ(result.kept[1].messages[0].content, "NOW TWICE `x`.");
+  EXPECT_THAT(engine.asked,
+              ElementsAre("Not twice.\n\nBut `x` here.", "Now twice `x`.", "Not twice.",
+                          "But `x` here.", "Now twice", "Fine.", "Good."));
+}
+
+TEST(RecordTranslator, ARecordIsGivenUpWhenAMessageStaysDamaged) {
+  FakeMessageEngine engine(Fault::kAddNumber, "twice");
+  RecordTranslator translator(engine, {}, "it");
+  const auto result = translator.translate({record("Now twice `x`.", "Never asked.")});
   ASSERT_EQ(result.rejected.size(), 1U);
-  EXPECT_EQ(result.rejected[0].reason.rule, "protected_span_lost");
-  EXPECT_THAT(engine.asked, ElementsAre("Not twice.\n\nBut `x` here.", "Now twice `x`.",
-                                        "Not twice.", "But `x` here.", "Fine."));
+  EXPECT_EQ(result.rejected[0].reason.rule, "protected_span_added");
+  EXPECT_THAT(engine.asked, ElementsAre("Now twice `x`.", "Now twice"));
 }
 
 TEST(RecordTranslator, AnyBatchSplitGivesTheSameBytes) {
