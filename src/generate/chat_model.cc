@@ -91,7 +91,7 @@ void check_chat_model(const ChatModelOptions& options) {
     throw Error(
         ExitCode::kConfig,
         options.url.empty() ? "no language model is named" : "two language models are named",
-        "set either url (and model), or model_dir");
+        "set either translate.llm.url (and translate.llm.model), or translate.llm.model_dir");
   }
   if (options.model_dir.empty()) {
     check_chat_client(options);

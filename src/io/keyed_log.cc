@@ -3,10 +3,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <unordered_map>
 #include <vector>
@@ -14,6 +14,7 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "io/descriptor.h"
+#include "io/host.h"
 
 namespace nativo::io {
 namespace {
@@ -60,6 +61,12 @@ struct KeyedLog::State {
     std::uint64_t offset;
     std::size_t length;  ///< without '\n'
   };
+  struct File {
+    fs::path path;
+    Descriptor descriptor;
+    std::uint64_t read = 0;  ///< bytes; what follows is no whole line yet
+    bool too_long = false;   ///< they end inside a line that no sound file has
+  };
 
   fs::path folder;
   Disk& disk;
@@ -69,13 +76,13 @@ struct KeyedLog::State {
   std::uint64_t own_size = 0;
   bool torn = false;  ///< `own` ends inside a line
   std::unique_ptr<WritableFile> writer;
-  std::vector<Descriptor> files;
+  std::vector<File> files;
   std::unordered_map<std::string, Place> places;
   mutable std::uint64_t damaged = 0;
 
   void take_file();
   void read_all(const OnEntry& on_entry);
-  void read_file(std::size_t index, const fs::path& path, const OnEntry& on_entry);
+  void read_file(std::size_t index, const OnEntry& on_entry);
   void append(std::string_view bytes);
 };
 
@@ -90,59 +97,74 @@ void KeyedLog::State::take_file() {
     }
     if (errno != EWOULDBLOCK && errno != EINTR) break;
   }
-  std::array<char, 256> host{};
-  if (::gethostname(host.data(), host.size() - 1) != 0) host = {"host"};
-  own = folder / fmt::format("log-{}-{}{}", host.data(), ::getpid(), kSuffix);
+  own = folder / fmt::format("log-{}-{}{}", host_name(), ::getpid(), kSuffix);
 }
 
+/// Of all files but `own` only what is new.
 void KeyedLog::State::read_all(const OnEntry& on_entry) {
   std::vector<fs::path> paths;
+  const auto is_new = [&](const fs::path& path) {
+    return std::ranges::find(files, path, &File::path) == files.end();
+  };
   for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == kSuffix && entry.path() != own) paths.push_back(entry.path());
+    const fs::path& path = entry.path();
+    if (path.extension() == kSuffix && path != own && is_new(path)) paths.push_back(path);
   }
-  paths.push_back(own);
+  const bool first = files.empty();
+  if (first) paths.push_back(own);
   std::ranges::sort(paths);
+  const std::size_t known = files.size();
   for (const fs::path& path : paths) {
     if (path == own) own_index = files.size();
-    files.emplace_back(path, path == own ? O_RDWR | O_CREAT : O_RDONLY, "open");
-    read_file(files.size() - 1, path, on_entry);
+    files.push_back({path, Descriptor(path, path == own ? O_RDWR | O_CREAT : O_RDONLY, "open")});
+  }
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (first || i >= known || i != own_index) read_file(i, on_entry);
   }
 }
 
-void KeyedLog::State::read_file(std::size_t index, const fs::path& path, const OnEntry& on_entry) {
+void KeyedLog::State::read_file(std::size_t index, const OnEntry& on_entry) {
+  File& file = files[index];
+  struct stat now {};
+  if (::fstat(file.descriptor.get(), &now) == 0 &&
+      static_cast<std::uint64_t>(now.st_size) == file.read && index != own_index) {
+    return;
+  }
+  if (::lseek(file.descriptor.get(), static_cast<off_t>(file.read), SEEK_SET) < 0) {
+    throw errno_error(errno, "read", file.path.native());
+  }
   std::string buffer;
-  std::uint64_t offset = 0;  // of buffer's first byte
-  bool too_long = false;     // we are inside a line that no sound file has
   for (bool more = true; more;) {
     const std::size_t have = buffer.size();
     buffer.resize(have + kReadBytes);
-    const std::size_t got = read_fully(files[index], {buffer.data() + have, kReadBytes}, path);
+    const std::size_t got =
+        read_fully(file.descriptor, {buffer.data() + have, kReadBytes}, file.path);
     buffer.resize(have + got);
     more = got == kReadBytes;
     std::size_t begin = 0;
     for (std::size_t end = 0; (end = buffer.find('\n', begin)) != std::string::npos;
          begin = end + 1) {
       const std::string_view text(buffer.data() + begin, end - begin);
-      const std::optional<Line> line = too_long ? std::nullopt : parse_line(text);
-      too_long = false;
+      const std::optional<Line> line = file.too_long ? std::nullopt : parse_line(text);
+      file.too_long = false;
       if (!line) {
         ++damaged;
         continue;
       }
-      places.try_emplace(std::string(line->key), Place{index, offset + begin, text.size()});
+      places.try_emplace(std::string(line->key), Place{index, file.read + begin, text.size()});
       if (on_entry) on_entry(line->key, line->value);
     }
     buffer.erase(0, begin);
-    offset += begin;
+    file.read += begin;
     if (buffer.size() > kMaxLine) {
-      too_long = true;
-      offset += buffer.size();
+      file.too_long = true;
+      file.read += buffer.size();
       buffer.clear();
     }
   }
-  if (index != own_index || path != own) return;
-  torn = !buffer.empty() || too_long;
-  own_size = offset + buffer.size();
+  if (index != own_index) return;
+  torn = !buffer.empty() || file.too_long;
+  own_size = file.read + buffer.size();
 }
 
 KeyedLog::KeyedLog(fs::path folder, const OnEntry& on_entry, Disk& disk)
@@ -160,6 +182,8 @@ KeyedLog::KeyedLog(fs::path folder, const OnEntry& on_entry, Disk& disk)
 
 KeyedLog::~KeyedLog() = default;
 
+void KeyedLog::refresh() { state_->read_all({}); }
+
 std::optional<std::string> KeyedLog::find(std::string_view key) const {
   const State& s = *state_;
   const auto found = s.places.find(std::string(key));
@@ -168,8 +192,8 @@ std::optional<std::string> KeyedLog::find(std::string_view key) const {
   std::string text(place.length, '\0');
   std::size_t have = 0;
   while (have < text.size()) {
-    const ssize_t got = ::pread(s.files[place.file].get(), text.data() + have, text.size() - have,
-                                static_cast<off_t>(place.offset + have));
+    const ssize_t got = ::pread(s.files[place.file].descriptor.get(), text.data() + have,
+                                text.size() - have, static_cast<off_t>(place.offset + have));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return std::nullopt;
     have += static_cast<std::size_t>(got);
@@ -188,7 +212,7 @@ void KeyedLog::State::append(std::string_view bytes) {
   try {
     writer->write(bytes);
   } catch (...) {
-    const off_t end = ::lseek(files[own_index].get(), 0, SEEK_END);
+    const off_t end = ::lseek(files[own_index].descriptor.get(), 0, SEEK_END);
     if (end >= 0) own_size = static_cast<std::uint64_t>(end);
     throw;
   }

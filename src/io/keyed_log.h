@@ -28,6 +28,9 @@ class KeyedLog {
   KeyedLog(const KeyedLog&) = delete;
   KeyedLog& operator=(const KeyedLog&) = delete;
 
+  /// Takes in what others have appended since, in files of theirs that are there or are new.
+  void refresh();
+
   /// The value that came first under `key`, read again and checked again; nothing when there is
   /// none or it was damaged since.
   [[nodiscard]] std::optional<std::string> find(std::string_view key) const;

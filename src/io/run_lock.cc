@@ -15,15 +15,10 @@
 #include "base/strings.h"
 #include "io/descriptor.h"
 #include "io/file.h"
+#include "io/host.h"
 
 namespace nativo::io {
 namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown-host";
-  return name.data();
-}
 
 /// What the holder wrote about itself; it may be writing just now, and anybody may edit the file.
 std::string describe_holder(const Descriptor& file, const fs::path& path) {

@@ -141,10 +141,10 @@ void Pipeline::run_steps(std::string_view until) {
       check_row_chain(step, steps_);
     }
     announce(step, reuse ? "reused" : "done", monotonic_seconds() - step_start);
+    if (step.name == "translate") write_translation_review(step, spec.key);
     if (step.name == until) return;
   }
   if (until.empty()) {
-    write_translation_review();
     report::write_report(context_->folder, context_->folder / "report.html");
     log::info("{:<13} {:<7} {}  (run: {})", "report", "done",
               (context_->folder / "report.html").native(),
@@ -152,14 +152,16 @@ void Pipeline::run_steps(std::string_view until) {
   }
 }
 
-void Pipeline::write_translation_review() const {
-  const auto translate = std::ranges::find(steps_, "translate", &Step::name);
-  if (translate == steps_.end() || !is_complete(*translate)) return;
+void Pipeline::write_translation_review(const Step& translate, const std::string& key) const {
   constexpr std::size_t kPairs = 12;
+  const fs::path path = context_->folder / "translation-review.json";
+  if (fs::exists(path)) {
+    const Json there = Json::parse(io::read_file(path), nullptr, /*allow_exceptions=*/false);
+    if (there.is_object() && there.value("key", Json()) == Json(key)) return;
+  }
   io::write_file_atomically(
-      context_->folder / "translation-review.json",
-      dump_json_pretty(translate::review_translations(
-          translate->folder, context_->stage(translate->needs.front()), kPairs)));
+      path, dump_json_pretty(translate::review_translations(
+                translate.folder, context_->stage(translate.needs.front()), kPairs)));
 }
 
 Forecast Pipeline::forecast() {

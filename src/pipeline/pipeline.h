@@ -90,8 +90,8 @@ class Pipeline {
   void run_steps(std::string_view until);
   void follow();
   void run_step(const Step& step, const data::StageSpec& spec);
-  /// translation-review.json in the run folder, for the report.
-  void write_translation_review() const;
+  /// translation-review.json in the run folder, for the report, unless it is that of `key` already.
+  void write_translation_review(const Step& translate, const std::string& key) const;
 
   std::shared_ptr<RunContext> context_;
   std::vector<Step> steps_;

@@ -1,6 +1,7 @@
 #include "translate/argos_package.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -12,6 +13,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/strings.h"
+#include "io/host.h"
 #include "io/zip.h"
 
 namespace nativo::translate {
@@ -22,6 +24,7 @@ constexpr const char* kMetadata = "metadata.json";
 constexpr const char* kSentencePiece = "sentencepiece.model";
 constexpr const char* kBpe = "bpe.model";
 constexpr const char* kListing = "unpacked.json";
+constexpr const char* kUnpacked = ".unpacked-";
 constexpr const char* kHint = "fetch it again: nativo fetch argos:FROM-TO";
 
 bool is_archive(const fs::path& path) { return path.extension() == ".argosmodel"; }
@@ -100,13 +103,37 @@ Json digests_of(const fs::path& folder) {
   return Json(files);
 }
 
+/// What is being unpacked by a process of this machine has this in its name, and its number behind.
+std::string unpacking_mark() { return ".new-" + io::host_name() + ".tmp-"; }
+
+/// Removes what processes of this machine that are no more were unpacking.
+void collect_leftovers(const fs::path& package, io::Disk& disk) {
+  const std::string begin = package.filename().native() + kUnpacked;
+  const std::string mark = unpacking_mark();
+  std::vector<fs::path> leftovers;
+  for (const auto& entry : fs::directory_iterator(fs::absolute(package).parent_path())) {
+    const std::string name = entry.path().filename().native();
+    const std::size_t at = name.find(mark);
+    if (!name.starts_with(begin) || at == std::string::npos) continue;
+    const std::string_view digits = std::string_view(name).substr(at + mark.size());
+    int process = 0;
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), process);
+    const bool whole = error == std::errc() && end == digits.data() + digits.size();
+    if (whole && io::is_gone(process)) leftovers.push_back(entry.path());
+  }
+  for (const fs::path& leftover : leftovers) disk.remove_all(leftover);
+}
+
 fs::path unpack(const fs::path& path, const std::string& sha256, io::Disk& disk) {
-  const fs::path folder = path.native() + ".unpacked-" + sha256.substr(0, 16);
+  collect_leftovers(path, disk);
+  const fs::path folder = path.native() + kUnpacked + sha256.substr(0, 16);
   if (!fs::exists(folder)) {
     const io::ZipArchive archive(path);
     const std::string top = top_of(archive, path);
     // Unpacked beside, listed, then moved under its name: what has the name is whole.
-    const fs::path made = io::temporary_name(folder.native() + ".new");
+    const fs::path made =
+        fs::path(fmt::format("{}{}{}", folder.native(), unpacking_mark(), ::getpid()));
     disk.remove_all(made);
     archive.unpack(
         made,
@@ -196,7 +223,7 @@ std::vector<fs::path> find_argos_packages(const fs::path& path) {
   std::vector<fs::path> packages;
   for (const auto& entry : fs::directory_iterator(path)) {
     const std::string name = entry.path().filename().native();
-    if (name.find(".unpacked-") != std::string::npos) continue;
+    if (name.find(kUnpacked) != std::string::npos) continue;
     if (entry.is_regular_file() && is_archive(entry.path())) packages.push_back(entry.path());
     if (const auto folder = package_folder(entry.path())) packages.push_back(*folder);
   }

@@ -77,7 +77,11 @@ Named resolve(std::string_view name, const TranslateOptions& options) {
                      (name.starts_with("argos:") && (variant == "greedy" || variant == "beam"));
   if (found == kMakers.end() || !known) {
     throw Error(
-        ExitCode::kConfig, fmt::format("[translate] engine: \"{}\" is unknown", printable(name)),
+        ExitCode::kConfig,
+        fmt::format(
+            "[translate] names an engine \"{}\" (engine, ladder or round_trip_engine), which "
+            "is unknown",
+            printable(name)),
         fmt::format("use one of: {}, argos:greedy, argos:beam", fmt::join(engine_names(), ", ")));
   }
   Named named{*found, options};

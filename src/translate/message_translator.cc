@@ -82,8 +82,9 @@ Outcome MessageTranslator::join(const Prepared& message, const std::vector<Piece
     const Translation* translation = memory_.find(key(*piece.sentence));
     NATIVO_CHECK(translation != nullptr, "every sentence was asked for");
     if (!translation->ok || trim(translation->text).empty()) {
-      const std::string& shown =
-          translation->reason.empty() ? piece.sentence->text : translation->reason;
+      const std::string shown = translation->reason.empty()
+                                    ? "no usable answer for: " + piece.sentence->text
+                                    : translation->reason;
       outcome.rejection = Rejection{"engine_failed", std::string(utf8_prefix(shown, 200))};
       return outcome;
     }

@@ -1,6 +1,6 @@
 #include "translate/translate_stage.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -225,7 +225,6 @@ data::BlockResult RecordTranslator::translate(std::vector<Record> records) {
   result.counts["translated"] = static_cast<std::uint64_t>(
       std::ranges::count_if(climbs, [](const Climb& climb) { return !climb.rejected; }));
   result.counts["already_in_language"] = already;
-  state.memory.save();
   return result;
 }
 
@@ -246,6 +245,12 @@ data::Manifest run_translate(const data::fs::path& folder, const data::StageSpec
   }
   if (names.size() == 1) {
     detail = {{"engine", engines.front()->name()}, {"version", engines.front()->version()}};
+  }
+  if (options.formality != "any" && std::ranges::none_of(engines, [](const auto& engine) {
+        return engine->unit() == Unit::kMessage;
+      })) {
+    log::warn("translate.formality = \"{}\" is a wish to language models, and {} is none",
+              options.formality, fmt::join(names, ", "));
   }
   std::unique_ptr<TranslationEngine> back;
   if (options.round_trip > 0) {

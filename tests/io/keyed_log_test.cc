@@ -130,6 +130,48 @@ TEST(KeyedLog, TwoWritersHaveTwoFilesAndReadEachOthers) {
   EXPECT_EQ(third.find("c"), "3");
 }
 
+TEST(KeyedLog, RefreshBringsWhatOthersWroteSince) {
+  const TempFolder folder;
+  KeyedLog first(folder / "cache");
+  KeyedLog second(folder / "cache");
+  second.put("b", "2");
+  first.refresh();  // a file that was there
+  EXPECT_EQ(first.find("b"), "2");
+  KeyedLog third(folder / "cache");
+  third.put("c", "3");
+  second.put("d", "4");
+  first.put("a", "1");
+  first.put("d", "mine");
+  first.refresh();  // a new file, and more of an old one
+  EXPECT_EQ(first.find("c"), "3");
+  EXPECT_EQ(first.find("a"), "1");
+  EXPECT_EQ(first.find("d"), "mine");  // the first one stays
+  EXPECT_EQ(first.keys(), 4U);
+  EXPECT_EQ(first.damaged(), 0U);
+}
+
+TEST(KeyedLog, ALineThatIsFinishedLaterIsReadThen) {
+  const TempFolder folder;
+  {
+    KeyedLog writer(folder / "whole");
+    writer.put("a", "1");
+    writer.put("b", "2");
+  }
+  std::string bytes;
+  std::getline(std::ifstream(folder / "whole/log-00000.log"), bytes, '\0');
+  fs::create_directories(folder / "cache");
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
+    const fs::path path = folder / "cache" / "log-other-host-1.log";
+    std::ofstream(path, std::ios::binary) << bytes.substr(0, cut);
+    KeyedLog log(folder / "cache");
+    std::ofstream(path, std::ios::binary | std::ios::app) << bytes.substr(cut);
+    log.refresh();
+    EXPECT_EQ(log.find("a"), "1") << cut;
+    EXPECT_EQ(log.find("b"), "2") << cut;
+    EXPECT_EQ(log.damaged(), 0U) << cut;
+  }
+}
+
 TEST(KeyedLog, AFullDiskLosesNothingThatWasThere) {
   for (const bool torn : {false, true}) {
     const TempFolder folder;

@@ -57,8 +57,8 @@ TEST(LineWraps, LinesOfTheirOwnStay) {
   for (const std::string one :
        {"apples\npears\nand bananas",
         // There was room for the next word.
-        "Write a function that takes a list of whole numbers and then,\nin the end, returns a sum "
-        "of all those that are even or prime.",
+        "Write a function that takes a list of whole numbers,\nand then, in the end, returns a "
+        "sum of all those that are even.",
         // Each line a sentence, each line an item, no line goes on in lower case.
         "The first sentence of this text is a long one and ends here.\nthe second is as long as "
         "the "

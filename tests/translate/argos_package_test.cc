@@ -3,10 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <functional>
 
 #include "base/error.h"
+#include "io/host.h"
 #include "io/temp_folder.h"
 #include "io/zip_builder.h"
 
@@ -72,6 +75,23 @@ TEST(ArgosPackage, AnArchiveIsUnpackedOnceAndVerified) {
   // Another archive under the same name is unpacked by itself.
   folder.put("p.argosmodel", archive(R"({"from_code": "en", "to_code": "es"})"));
   EXPECT_EQ(open_argos_package(path).metadata.name(), "en_es 1.0");
+}
+
+TEST(ArgosPackage, WhatAKilledProcessLeftIsCollected) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  const io::TempFolder folder;
+  const fs::path path = folder.put("p.argosmodel", archive());
+  const std::string begin = path.native() + ".unpacked-0123456789abcdef.new-";
+  const fs::path dead = begin + io::host_name() + ".tmp-" + std::to_string(child);
+  const fs::path alive = begin + io::host_name() + ".tmp-" + std::to_string(::getppid());
+  const fs::path elsewhere = begin + "another-host.tmp-" + std::to_string(child);
+  for (const fs::path& one : {dead, alive, elsewhere}) fs::create_directories(one / "model");
+  (void)open_argos_package(path);
+  EXPECT_FALSE(fs::exists(dead));
+  EXPECT_TRUE(fs::exists(alive));
+  EXPECT_TRUE(fs::exists(elsewhere));
 }
 
 TEST(ArgosPackage, TheLockFileIsHeldTo) {

@@ -8,7 +8,7 @@ ROWS
 translate="translate --input rows.jsonl --lang en --licence CC0-1.0 --set translate.memory=memory"
 expect 0 $translate --output first
 says '[1-9][0-9]* segments asked for'
-[ "$(ls memory/*.memory | wc -l)" = 1 ] || fail "one writer, one file"
+[ "$(ls memory/*.log | wc -l)" = 1 ] || fail "one writer, one file"
 cp -r memory before
 expect 0 $translate --output second
 says ' 0 segments asked for, [1-9]'
@@ -16,7 +16,7 @@ cmp first/stages/translate/records-00000.jsonl.zst second/stages/translate/recor
 diff -r memory before || fail "nothing new, but something was written"
 
 # A torn tail and damage cost an answer, not the run.
-file=$(ls memory/*.memory)
+file=$(ls memory/*.log)
 head -c -20 "$file" >torn && mv torn "$file"
 sed -i '1s/"text":"./"text":"#/' "$file"
 expect 0 $translate --output third
