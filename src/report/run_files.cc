@@ -372,6 +372,21 @@ std::string engines_text(const Json& engine) {
   return text;
 }
 
+/// Lower edges and their rows, in order; empty when there is none.
+std::vector<std::pair<double, std::uint64_t>> histogram_of(const Fields& fields, const char* key) {
+  std::vector<std::pair<double, std::uint64_t>> rows_from;
+  for (const auto& [edge, rows] : fields.counts(key)) {
+    double lower = 0;
+    const auto [end, error] = std::from_chars(edge.data(), edge.data() + edge.size(), lower);
+    if (error != std::errc() || end != edge.data() + edge.size() || !(lower >= 0 && lower <= 100)) {
+      fields.fail(key, "edges are numbers");
+    }
+    rows_from.emplace_back(lower, rows);
+  }
+  std::ranges::sort(rows_from);
+  return rows_from;
+}
+
 void read_translation(const fs::path& folder, RunFiles& run) {
   const fs::path path = folder / "stages" / "translate" / "manifest.json";
   const auto manifest = read_json(path);
@@ -387,15 +402,8 @@ void read_translation(const fs::path& folder, RunFiles& run) {
       facts.failures.emplace_back(step, fields.inner("failures").counts(step.c_str()));
     }
   }
-  for (const auto& [edge, rows] : fields.counts("length_ratio")) {
-    double lower = 0;
-    const auto [end, error] = std::from_chars(edge.data(), edge.data() + edge.size(), lower);
-    if (error != std::errc() || end != edge.data() + edge.size() || !(lower >= 0 && lower < 100)) {
-      fields.fail("length_ratio", "edges are numbers");
-    }
-    facts.length_ratios.emplace_back(lower, rows);
-  }
-  std::ranges::sort(facts.length_ratios);
+  facts.length_ratios = histogram_of(fields, "length_ratio");
+  facts.round_trips = histogram_of(fields, "round_trip");
   const fs::path review_path = folder / "translation-review.json";
   const auto review = read_json(review_path);
   // Of another translation than the manifest's it says nothing.

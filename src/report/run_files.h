@@ -100,6 +100,7 @@ struct TranslationFacts {
   /// By step, the rules that sent rows up or out.
   std::vector<std::pair<std::string, std::vector<std::pair<std::string, std::uint64_t>>>> failures;
   std::vector<std::pair<double, std::uint64_t>> length_ratios;  ///< lower edge of a tenth -> rows
+  std::vector<std::pair<double, std::uint64_t>> round_trips;    ///< lower edge of five -> rows
   std::vector<TranslationPair> worst, rejected;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "report/html.h"
 #include "report/sections.h"
@@ -59,30 +60,30 @@ std::string steps_table(const TranslationFacts& facts) {
   return out + "</tbody></table></div>";
 }
 
-std::string ratios_chart(const TranslationFacts& facts) {
-  if (facts.length_ratios.empty()) return {};
+/// A bar for each edge from the first to the last, `width` apart, shown with `decimals`.
+std::string histogram(const std::vector<std::pair<double, std::uint64_t>>& counts, double width,
+                      int decimals, std::string_view title) {
+  if (counts.empty()) return {};
   std::uint64_t most = 1;
   std::uint64_t all = 0;
-  for (const auto& [edge, rows] : facts.length_ratios) {
+  for (const auto& [edge, rows] : counts) {
     most = std::max(most, rows);
     all += rows;
   }
+  const auto number = [&](double edge) { return std::lround(edge / width); };
   std::string bars;
-  const auto last = static_cast<int>(facts.length_ratios.back().first * 10.0 + 0.5);
-  auto next = facts.length_ratios.begin();
-  for (int tenth = static_cast<int>(next->first * 10.0 + 0.5); tenth <= last; ++tenth) {
+  auto next = counts.begin();
+  for (long bar = number(next->first); bar <= number(counts.back().first); ++bar) {
     std::uint64_t rows = 0;
-    if (next != facts.length_ratios.end() && static_cast<int>(next->first * 10.0 + 0.5) == tenth) {
-      rows = (next++)->second;
-    }
+    if (next != counts.end() && number(next->first) == bar) rows = (next++)->second;
+    const double edge = static_cast<double>(bar) * width;
     bars += fmt::format(
-        "<li title=\"{0:.1f} to {1:.1f}: {2} rows ({3:.1f} %)\"><span "
-        "style=\"height:{4:.1f}%\"></span>{0:.1f}</li>",
-        tenth / 10.0, (tenth + 1) / 10.0, count_text(rows), percent(rows, all),
-        0.85 * percent(rows, most));
+        "<li title=\"{0:.{5}f} to {1:.{5}f}: {2} rows ({3:.1f} %)\"><span "
+        "style=\"height:{4:.1f}%\"></span>{0:.{5}f}</li>",
+        edge, edge + width, count_text(rows), percent(rows, all), 0.85 * percent(rows, most),
+        decimals);
   }
-  return "<h3>Letters of the translation for one of the source</h3><ol class=\"ratios\">" + bars +
-         "</ol>";
+  return fmt::format("<h3>{}</h3><ol class=\"ratios\">{}</ol>", title, bars);
 }
 
 std::string pairs_list(const std::vector<TranslationPair>& pairs, const char* title) {
@@ -110,7 +111,11 @@ std::string translation_section(const RunFiles& run) {
              "Where "
              "a check failed, the next engine tried; after the last one the row was rejected.</p>",
              count_text(sum_of(facts.rows_by_step)), escape(facts.engine)) +
-         steps_table(facts) + ratios_chart(facts) +
+         steps_table(facts) +
+         histogram(facts.length_ratios, 0.1, 1,
+                   "Letters of the translation for one of the source") +
+         histogram(facts.round_trips, 5.0, 0,
+                   "chrF2 of the source and its translation, translated back") +
          pairs_list(facts.worst, "Kept, but look at them first") +
          pairs_list(facts.rejected, "Rejected") + "</section>";
 }

@@ -40,18 +40,19 @@ struct FeatureOptions {
   void visit(config::Visitor& v);
 };
 
-/// [translate.route]
+/// [translate.route]. Weights by tools/reference/calibrate_router.py, but for maths, which its texts
+/// hardly have.
 struct RouteOptions {
   std::string complex;      ///< step of the ladder where complex records begin; "" = no routing
   double threshold = 1.0;   ///< a record whose score reaches it is complex
   std::string frequencies;  ///< file of "word count" lines; "" = counted on the records
   std::int64_t rare_count = 5;
-  FeatureOptions length{600, 0.4};
-  FeatureOptions rarity{0.3, 0.5};
-  FeatureOptions code{0.5, 0.5};
-  FeatureOptions markup{20, 0.5};
+  FeatureOptions length{600, 0.0};
+  FeatureOptions rarity{0.375, 1.9};
+  FeatureOptions code{0.8, 0.3};
+  FeatureOptions markup{20, 0.0};
   FeatureOptions maths{0.1, 0.8};
-  FeatureOptions names{0.3, 0.3};
+  FeatureOptions names{0.3, 0.0};
   void visit(config::Visitor& v);
 };
 

@@ -25,6 +25,11 @@ std::string ratio_bucket(double ratio) {
   return fmt::format("{:.1f}", std::floor(std::min(ratio, 3.0) * 10.0) / 10.0);
 }
 
+/// The lower edge of five points.
+std::string round_trip_bucket(double score) {
+  return fmt::format("{:.0f}", 5.0 * std::floor(std::min(score, 99.0) / 5.0));
+}
+
 /// Puts the translation in the place of what was translated.
 void put_contents(Record& record, std::vector<std::string> contents) {
   if (record.messages.empty()) {
@@ -152,6 +157,7 @@ struct RecordTranslator::State {
       for (const StepFailure& failure : climb.failures) {
         add(counts["failures"][failure.step][failure.reason.rule]);
       }
+      if (climb.round_trip) add(counts["round_trip"][round_trip_bucket(*climb.round_trip)]);
       if (climb.rejected) continue;
       add(counts["rows_by_step"][steps[climb.step].name]);
       if (climb.length_ratio > 0) add(counts["length_ratio"][ratio_bucket(climb.length_ratio)]);

@@ -87,9 +87,10 @@ class RecordTranslator {
 
 /// Runs the stage over `input` into `folder`. `frequencies` may be empty when nothing is routed.
 /// The manifest's detail names engines, versions, from and to, and counts rows by step, failures by
-/// step and rule, and letters of the translation for one of the source (in tenths); what happened
-/// to a record is in its lineage (none of this stage: it passed unchanged). Throws Error when an
-/// engine is not there (kMissingInput) or breaks (kIo).
+/// step and rule, letters of the translation for one of the source (in tenths) and scores of the
+/// round trip (in fives), those that failed included; what happened to a record is in its lineage
+/// (none of this stage: it passed unchanged). Throws Error when an engine is not there
+/// (kMissingInput) or breaks (kIo).
 data::Manifest run_translate(const data::fs::path& folder, const data::StageSpec& spec,
                              data::RecordReader& input, const TranslateOptions& options,
                              const TranslateSetting& setting, const WordFrequencies& frequencies,

@@ -43,6 +43,7 @@ class ForecastTest : public testing::Test {
     options_.translate.route.complex = "llm";
     options_.translate.route.threshold = 0.5;
     options_.translate.route.rarity.weight = 0;
+    options_.translate.route.code = {0.5, 0.5};
     options_.source["plain"] = {};
     options_.source["hard"].translate = "llm";
   }

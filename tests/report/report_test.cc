@@ -367,7 +367,8 @@ TEST_F(ReportTest, TheTranslationIsToldWithItsWorstPairs) {
              {{"engine", {"argos", "llm"}},
               {"rows_by_step", {{"argos:greedy", 9}, {"llm", 1}}},
               {"failures", {{"argos:greedy", {{"repetition", 3}}}, {"llm", {{"length_ratio", 2}}}}},
-              {"length_ratio", {{"0.9", 4}, {"1.1", 6}}}}}});
+              {"length_ratio", {{"0.9", 4}, {"1.1", 6}}},
+              {"round_trip", {{"35", 1}, {"45", 9}}}}}});
   const Json pair = {
       {"source", "The <b>cat</b>"},
       {"translation", "Il <script>gatto"},
@@ -378,10 +379,12 @@ TEST_F(ReportTest, TheTranslationIsToldWithItsWorstPairs) {
   Json review = {{"format", 1}, {"key", "k1"}, {"worst", {pair}}, {"rejected", {reject}}};
   put_json("translation-review.json", review);
   const std::string page = render_report(folder_);
-  EXPECT_THAT(page, AllOf(HasSubstr("10 rows by argos, llm."), HasSubstr("Il &lt;script&gt;gatto"),
-                          HasSubstr("failed before: argos:greedy: repetition 44 &gt; 20"),
-                          HasSubstr("length_ratio: 5.1 &gt; 3.5"), HasSubstr("length 1.31"),
-                          HasSubstr("1.1 to 1.2: 6 rows (60.0 %)")));
+  EXPECT_THAT(page,
+              AllOf(HasSubstr("10 rows by argos, llm."), HasSubstr("Il &lt;script&gt;gatto"),
+                    HasSubstr("failed before: argos:greedy: repetition 44 &gt; 20"),
+                    HasSubstr("length_ratio: 5.1 &gt; 3.5"), HasSubstr("length 1.31"),
+                    HasSubstr("1.1 to 1.2: 6 rows (60.0 %)"), HasSubstr("40 to 45: 0 rows (0.0 %)"),
+                    HasSubstr("45 to 50: 9 rows (90.0 %)")));
   review["key"] = "another";  // of another translation: not shown
   put_json("translation-review.json", review);
   EXPECT_THAT(render_report(folder_), Not(HasSubstr("A dog")));

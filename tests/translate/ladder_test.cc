@@ -135,9 +135,11 @@ TEST_F(LadderTest, TheRoundTripIsScored) {
     if (back == &faithful) {
       ASSERT_EQ(result.kept.size(), 1U);
       EXPECT_EQ(result.kept[0].lineage[0]["round_trip"], 100.0);
+      EXPECT_EQ(result.counts["round_trip"], Json({{"95", 1}}));
     } else {
       ASSERT_EQ(result.rejected.size(), 1U);
       EXPECT_EQ(result.rejected[0].reason.rule, "round_trip");
+      EXPECT_EQ(result.counts["round_trip"].size(), 1U);  // failed, and counted
     }
   }
 }
