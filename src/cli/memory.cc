@@ -17,6 +17,7 @@
 #include "pipeline/options.h"
 #include "pipeline/pipeline.h"
 #include "tensor/arena.h"
+#include "train/grid_choice.h"
 #include "train/training_memory.h"
 
 namespace nativo::cli {
@@ -28,6 +29,7 @@ struct Arguments {
   std::string what;
   std::vector<std::string> sets;
   std::int64_t ranks = 1;
+  std::int64_t ranks_per_node = 0;
   bool json = false;
 };
 
@@ -62,7 +64,10 @@ Subject subject_of(const Arguments& arguments) {
       subject.config = model::read_config(find_model(path));
     }
   }
-  subject.ranks = {.ranks = arguments.ranks, .zero = subject.options.dist.zero};
+  subject.ranks = {.ranks = arguments.ranks,
+                   .zero = subject.options.dist.zero,
+                   .tensor = subject.options.dist.tensor,
+                   .per_node = arguments.ranks_per_node};
   if (subject.said == 0) subject.said = subject.config.parameter_count();
   return subject;
 }
@@ -95,6 +100,14 @@ std::vector<Method> methods_of(const Subject& subject) {
   return methods;
 }
 
+/// What this machine's memory suggests when it is one of the nodes.
+train::GridChoice grid_of(const Subject& subject, std::size_t available) {
+  const std::int64_t per_node =
+      subject.ranks.per_node == 0 ? subject.ranks.ranks : subject.ranks.per_node;
+  return train::choose_grid(subject.config, subject.options.train, subject.options.lora,
+                            available / static_cast<std::size_t>(per_node), subject.ranks);
+}
+
 Json to_json(const Subject& subject, const train::TrainingMemory& memory, std::size_t available) {
   Json phases = Json::object();
   for (std::size_t i = 0; i < train::kPhaseNames.size(); ++i) {
@@ -116,12 +129,18 @@ Json to_json(const Subject& subject, const train::TrainingMemory& memory, std::s
   for (std::int64_t rank = 0; rank < subject.ranks.ranks; ++rank) {
     ranks.push_back({{"rank", rank}, {"phases", phases}, {"peak", memory.peak()}});
   }
+  const train::GridChoice choice = grid_of(subject, available);
   return {{"model", subject.name},
           {"parameters", subject.config.parameter_count()},
           {"ranks", ranks},
           {"classic_rule",
            {{"parameters", subject.said}, {"bytes", train::classic_rule(subject.said)}}},
           {"methods", methods},
+          {"grid",
+           {{"zero", choice.zero},
+            {"tensor", choice.tensor},
+            {"bytes", choice.peak},
+            {"fits", choice.fits}}},
           {"available", available}};
 }
 
@@ -180,9 +199,22 @@ void print_methods(const Subject& subject, std::size_t available) {
       static_cast<double>(subject.said) * 1e-9);
 }
 
+void print_grid(const Subject& subject, std::size_t available) {
+  if (subject.ranks.ranks == 1) return;
+  const train::GridChoice choice = grid_of(subject, available);
+  fmt::print("dist.grid=auto on nodes like this one: {}, {} a rank{}\n\n",
+             train::settings_of(choice), human(choice.peak),
+             choice.fits ? "" : ", more than there is");
+}
+
 void show(const Arguments& arguments) {
-  const Subject subject = subject_of(arguments);
+  Subject subject = subject_of(arguments);
   const std::size_t available = tensor::available_memory();
+  if (subject.options.dist.grid == "auto" && subject.ranks.ranks > 1) {
+    const train::GridChoice choice = grid_of(subject, available);
+    subject.ranks.zero = choice.zero;
+    subject.ranks.tensor = choice.tensor;
+  }
   const train::TrainingMemory memory = train::training_memory(subject.config, subject.options.train,
                                                               subject.options.lora, subject.ranks);
   if (arguments.json) {
@@ -191,6 +223,7 @@ void show(const Arguments& arguments) {
   }
   print_shape(subject);
   print_phases(memory);
+  print_grid(subject, available);
   print_methods(subject, available);
 }
 
@@ -210,7 +243,11 @@ void add_memory(CLI::App& app) {
       ->allow_extra_args(false)
       ->take_all();
   verb->add_option("--ranks", arguments->ranks,
-                   "processes that train together (mpirun, srun); dist.zero says what they share")
+                   "processes that train together (mpirun, srun); [dist] says what they share")
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N");
+  verb->add_option("--ranks-per-node", arguments->ranks_per_node,
+                   "of these, those on one node; all, unless said")
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("N");
   verb->add_flag("--json", arguments->json, "for programs: bytes, whole numbers");

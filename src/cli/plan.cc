@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <string>
 
 #include "base/strings.h"
 #include "cli/verb.h"
@@ -45,6 +46,7 @@ void add_plan(CLI::App& app) {
       fmt::print("{:<13} {:<9} {}\n", line.step, line.action, printable(line.reason));
     }
     print_forecast(pipeline.forecast());
+    if (const std::string grid = pipeline.grid(); !grid.empty()) fmt::print("\n{}\n", grid);
   });
 }
 

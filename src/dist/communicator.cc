@@ -227,6 +227,10 @@ class SelfCommunicator final : public Communicator {
     return arena.view<std::byte>(slot).span();
   }
 
+  std::span<std::byte> allocate_shared(std::size_t bytes, std::string_view what) override {
+    return allocate(bytes, what);
+  }
+
   std::unique_ptr<Communicator> split(int /*color*/, int /*key*/) override { return make_self(); }
 
  protected:

@@ -121,6 +121,12 @@ class Communicator {
   /// lives as long as the communicator. Throws Error(kTryAgain) when it does not suffice.
   [[nodiscard]] virtual std::span<std::byte> allocate(std::size_t bytes, std::string_view what) = 0;
 
+  /// Zeroed memory that all ranks of the node have in common, each at an address of its own; the
+  /// rest as allocate(). It may be gathered into (each rank writes its own part first), not summed
+  /// in.
+  [[nodiscard]] virtual std::span<std::byte> allocate_shared(std::size_t bytes,
+                                                             std::string_view what) = 0;
+
   /// The ranks of one colour as a communicator of their own, in the order of their keys (then of
   /// their ranks). Collective over all. It must not outlive this one.
   [[nodiscard]] virtual std::unique_ptr<Communicator> split(int color, int key) = 0;

@@ -32,6 +32,9 @@ class Fabric {
   /// node. Throws Error(kTryAgain) when there is not enough.
   [[nodiscard]] virtual std::vector<std::byte*> share(std::size_t bytes, std::string_view what) = 0;
 
+  /// The same, but one block for all ranks of the node.
+  [[nodiscard]] virtual std::byte* share_one(std::size_t bytes, std::string_view what) = 0;
+
   /// Messages from one rank to another arrive in the order in which they were sent. Any thread may
   /// call these two.
   [[nodiscard]] virtual std::unique_ptr<Message> send(int to, std::span<const std::byte> bytes) = 0;

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "dist/mpi_library.h"
+#include "dist/watch.h"
 
 namespace nativo::dist {
 namespace {
@@ -89,26 +90,11 @@ class MpiFabric final : public Fabric {
   [[nodiscard]] const std::vector<int>& nodes() const override { return nodes_; }
 
   std::vector<std::byte*> share(std::size_t bytes, std::string_view what) override {
-    const std::size_t size = (bytes + kAlign + kPage - 1) / kPage * kPage;
-    require_space(size, what);
-    const std::lock_guard lock(mpi_->calls);
-    std::byte* base = nullptr;
-    MPI_Win window{};
-    check(mpi_->win_allocate_shared(static_cast<MPI_Aint>(size), 1, mpi_->no_info, node_, &base,
-                                    &window),
-          "MPI_Win_allocate_shared");
-    windows_.push_back(window);
-    std::memset(base, 0, size);
-    std::vector<std::byte*> views;
-    for (int r = 0; r < node_size_; ++r) {
-      MPI_Aint its_size = 0;
-      int unit = 0;
-      std::byte* view = nullptr;
-      check(mpi_->win_shared_query(window, r, &its_size, &unit, &view), "MPI_Win_shared_query");
-      views.push_back(aligned(view));
-    }
-    check(mpi_->barrier(node_), "MPI_Barrier");  // all are zero
-    return views;
+    return make_window(bytes, static_cast<std::size_t>(node_size_), what, false);
+  }
+
+  std::byte* share_one(std::size_t bytes, std::string_view what) override {
+    return make_window(bytes, 1, what, true).front();
   }
 
   std::unique_ptr<Message> send(int to, std::span<const std::byte> bytes) override {
@@ -148,12 +134,37 @@ class MpiFabric final : public Fabric {
     return view + (over == 0 ? 0 : kAlign - over);
   }
 
+  /// `bytes` for each rank of the node, or all for its first one; zeroed by whose it is.
+  std::vector<std::byte*> make_window(std::size_t bytes, std::size_t blocks, std::string_view what,
+                                      bool firsts) {
+    const std::size_t size = (bytes + kAlign + kPage - 1) / kPage * kPage;
+    require_space(size * blocks, what);
+    const std::size_t own = firsts && node_rank_ != 0 ? 0 : size;
+    const std::lock_guard lock(mpi_->calls);
+    std::byte* base = nullptr;
+    MPI_Win window{};
+    check(mpi_->win_allocate_shared(static_cast<MPI_Aint>(own), 1, mpi_->no_info, node_, &base,
+                                    &window),
+          "MPI_Win_allocate_shared");
+    windows_.push_back(window);
+    if (own > 0) std::memset(base, 0, own);
+    std::vector<std::byte*> views;
+    for (int r = 0; r < static_cast<int>(blocks); ++r) {
+      MPI_Aint its_size = 0;
+      int unit = 0;
+      std::byte* view = nullptr;
+      check(mpi_->win_shared_query(window, r, &its_size, &unit, &view), "MPI_Win_shared_query");
+      views.push_back(aligned(view));
+    }
+    check(mpi_->barrier(node_), "MPI_Barrier");  // all are zero
+    return views;
+  }
+
   /// A shared window is a file in /dev/shm: one that is too small kills whoever writes into it.
-  void require_space(std::size_t bytes, std::string_view what) const {
+  static void require_space(std::size_t needed, std::string_view what) {
     struct statvfs status {};
     if (::statvfs("/dev/shm", &status) != 0) return;
     const std::size_t available = static_cast<std::size_t>(status.f_bavail) * status.f_frsize;
-    const std::size_t needed = bytes * static_cast<std::size_t>(node_size_);
     if (needed <= available) return;
     throw Error(ExitCode::kTryAgain,
                 fmt::format("/dev/shm: {} free, {} needed for {}",
@@ -177,8 +188,9 @@ class MpiFabric final : public Fabric {
 
 }  // namespace
 
-std::unique_ptr<Fabric> connect_mpi(int ranks_per_node) {
+std::unique_ptr<Fabric> connect_mpi(int ranks_per_node, double start_seconds) {
   auto mpi = std::make_shared<MpiLibrary>();
+  const Watch watch("a rank gives up starting MPI", start_seconds);
   int provided = 0;
   if (mpi->init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided) != MPI_SUCCESS ||
       provided < MPI_THREAD_SERIALIZED) {

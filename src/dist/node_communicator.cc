@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/parallel.h"
 #include "dist/sums.h"
+#include "dist/watch.h"
 
 namespace nativo::dist {
 namespace {
@@ -35,6 +36,10 @@ Place place_of(const Fabric& fabric) {
   return place;
 }
 
+std::string waiting_for(const Communicator& ranks, std::string_view what) {
+  return fmt::format("rank {} gives up sharing memory for {}", ranks.rank(), what);
+}
+
 std::uint64_t signature_of(const Operation& operation) {
   std::string text = fmt::format("{} {} {}", operation.name,
                                  static_cast<int>(operation.values.type), operation.values.count);
@@ -50,6 +55,7 @@ NodeCommunicator::NodeCommunicator(std::unique_ptr<Fabric> fabric, const NodeSet
       settings_(settings),
       members_(static_cast<std::size_t>(place().nodes)),
       node_of_(fabric_->nodes()) {
+  const Watch watch(waiting_for(*this, "collectives"), timeout());
   for (int r = 0; r < size(); ++r) {
     std::vector<int>& members =
         members_[static_cast<std::size_t>(node_of_[static_cast<std::size_t>(r)])];
@@ -79,11 +85,21 @@ int NodeCommunicator::server(int rank, int node) const {
 std::span<std::byte> NodeCommunicator::allocate(std::size_t bytes, std::string_view what) {
   Window& window = windows_.emplace_back();
   window.bytes = bytes;
+  const Watch watch(waiting_for(*this, what), timeout());
   window.bases = fabric_->share(bytes, what);
   return {window.bases[static_cast<std::size_t>(place().node_rank)], bytes};
 }
 
+std::span<std::byte> NodeCommunicator::allocate_shared(std::size_t bytes, std::string_view what) {
+  Window& window = windows_.emplace_back();
+  window.bytes = bytes;
+  const Watch watch(waiting_for(*this, what), timeout());
+  window.bases.assign(lines_.size(), fabric_->share_one(bytes, what));
+  return {window.bases.front(), bytes};
+}
+
 std::unique_ptr<Communicator> NodeCommunicator::split(int color, int key) {
+  const Watch watch(waiting_for(*this, "a grid"), timeout());
   auto part = std::make_unique<NodeCommunicator>(fabric_->split(color, key), settings_);
   part->set_timeout(timeout());
   return part;
@@ -396,6 +412,9 @@ void NodeCommunicator::run_in_place(const Operation& operation, const Views& vie
                                ? std::max<std::size_t>(values.count, 1)
                                : std::max<std::size_t>(1, settings_.message_bytes / element);
   const std::size_t rounds = rounds_of(parts, most);
+  NATIVO_CHECK(operation.kind == OperationKind::kAllGather || views.size() == 1 ||
+                   views.front() != views.back(),
+               "memory in common is not summed in");
   node_barrier();  // all have what is to be read
   if (operation.kind != OperationKind::kAllGather) {
     for (std::size_t index = 0; index < rounds; ++index) {

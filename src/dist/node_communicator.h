@@ -36,6 +36,7 @@ class NodeCommunicator final : public Communicator {
   ~NodeCommunicator() override;
 
   std::span<std::byte> allocate(std::size_t bytes, std::string_view what) override;
+  std::span<std::byte> allocate_shared(std::size_t bytes, std::string_view what) override;
   std::unique_ptr<Communicator> split(int color, int key) override;
 
  protected:
@@ -59,7 +60,7 @@ class NodeCommunicator final : public Communicator {
   using Views = std::vector<std::byte*>;
 
   struct Window {
-    Views bases;
+    Views bases;  ///< all the same of memory in common
     std::size_t bytes = 0;
   };
 

@@ -18,6 +18,13 @@ int number_in_environment(const char* name) {
   return text == nullptr ? 0 : std::atoi(text);
 }
 
+double start_seconds() {
+  constexpr double kUsual = 300.0;
+  return std::getenv("NATIVO_START_SECONDS") == nullptr
+             ? kUsual
+             : number_in_environment("NATIVO_START_SECONDS");
+}
+
 bool is_one_of_several() {
   if (std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) {
     return number_in_environment("OMPI_COMM_WORLD_SIZE") > 1;
@@ -30,7 +37,7 @@ bool is_one_of_several() {
 std::unique_ptr<Communicator> connect() {
   if (!is_one_of_several()) return make_self();
   return std::make_unique<NodeCommunicator>(
-      connect_mpi(number_in_environment("NATIVO_RANKS_PER_NODE")));
+      connect_mpi(number_in_environment("NATIVO_RANKS_PER_NODE"), start_seconds()));
 }
 
 int fair_thread_count(const Place& place) {

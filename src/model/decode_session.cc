@@ -107,6 +107,7 @@ DecodeSession::DecodeSession(const Decoder& decoder, std::int64_t capacity)
     : state_(std::make_unique<State>()) {
   const DecoderConfig& config = decoder.config();
   NATIVO_CHECK(capacity > 0 && capacity <= INT32_MAX, "a session holds at least one token");
+  NATIVO_CHECK(decoder.ranks().tensor == nullptr, "a session has the whole model");
   state_->decoder = decoder.state_.get();
   state_->capacity = capacity;
   state_->rope.grow(config, capacity);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "dist/communicator.h"
 #include "model/decoder_pass.h"
 #include "model/decoder_state.h"
 #include "model/lora.h"
@@ -19,12 +20,19 @@ namespace nativo::model {
 namespace {
 
 /// The names and shapes of all parameters, in the order of model_tensors.
+/// `config` is that of part `rank` of `ranks`.
 std::vector<Parameter> list_parameters(const DecoderConfig& config,
-                                       const Quantization& quantization, float* memory) {
+                                       const Quantization& quantization, float* memory,
+                                       std::int64_t rank, std::int64_t ranks) {
   std::vector<Parameter> list;
   float* next = memory;
   std::int64_t at = -1;
-  const auto add = [&](std::string name, std::vector<std::int64_t> shape) {
+  enum class Cut { kNone, kRows, kColumns, kSummed };
+  const auto add = [&](std::string name, std::vector<std::int64_t> shape, Cut cut = Cut::kNone) {
+    TensorPart part;
+    if (cut == Cut::kRows) part = row_part(shape, rank, ranks);
+    if (cut == Cut::kColumns) part = column_part(shape, rank, ranks);
+    part.is_summed = cut == Cut::kSummed && ranks > 1;
     std::int64_t elements = 1;
     for (const std::int64_t size : shape) elements *= size;
     const bool decays = shape.size() > 1;
@@ -35,7 +43,8 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config,
                     {next, static_cast<std::size_t>(elements)},
                     {},
                     decays,
-                    at});
+                    at,
+                    std::move(part)});
     next += elements;
   };
   const std::int64_t width = config.hidden_size;
@@ -47,28 +56,28 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config,
     const std::string prefix = fmt::format("model.layers.{}.", layer);
     at = layer;
     add(prefix + "input_layernorm.weight", {width});
-    add(prefix + "self_attn.q_proj.weight", {q_width, width});
-    add(prefix + "self_attn.k_proj.weight", {kv_width, width});
-    add(prefix + "self_attn.v_proj.weight", {kv_width, width});
+    add(prefix + "self_attn.q_proj.weight", {q_width, width}, Cut::kRows);
+    add(prefix + "self_attn.k_proj.weight", {kv_width, width}, Cut::kRows);
+    add(prefix + "self_attn.v_proj.weight", {kv_width, width}, Cut::kRows);
     if (config.has_qkv_bias()) {
-      add(prefix + "self_attn.q_proj.bias", {q_width});
-      add(prefix + "self_attn.k_proj.bias", {kv_width});
-      add(prefix + "self_attn.v_proj.bias", {kv_width});
+      add(prefix + "self_attn.q_proj.bias", {q_width}, Cut::kRows);
+      add(prefix + "self_attn.k_proj.bias", {kv_width}, Cut::kRows);
+      add(prefix + "self_attn.v_proj.bias", {kv_width}, Cut::kRows);
     }
     if (config.has_qk_norm()) {
-      add(prefix + "self_attn.q_norm.weight", {config.head_dim});
-      add(prefix + "self_attn.k_norm.weight", {config.head_dim});
+      add(prefix + "self_attn.q_norm.weight", {config.head_dim}, Cut::kSummed);
+      add(prefix + "self_attn.k_norm.weight", {config.head_dim}, Cut::kSummed);
     }
-    add(prefix + "self_attn.o_proj.weight", {width, q_width});
+    add(prefix + "self_attn.o_proj.weight", {width, q_width}, Cut::kColumns);
     if (config.attention_bias) add(prefix + "self_attn.o_proj.bias", {width});
     add(prefix + "post_attention_layernorm.weight", {width});
-    add(prefix + "mlp.gate_proj.weight", {mlp_width, width});
-    add(prefix + "mlp.up_proj.weight", {mlp_width, width});
+    add(prefix + "mlp.gate_proj.weight", {mlp_width, width}, Cut::kRows);
+    add(prefix + "mlp.up_proj.weight", {mlp_width, width}, Cut::kRows);
     if (config.mlp_bias) {
-      add(prefix + "mlp.gate_proj.bias", {mlp_width});
-      add(prefix + "mlp.up_proj.bias", {mlp_width});
+      add(prefix + "mlp.gate_proj.bias", {mlp_width}, Cut::kRows);
+      add(prefix + "mlp.up_proj.bias", {mlp_width}, Cut::kRows);
     }
-    add(prefix + "mlp.down_proj.weight", {width, mlp_width});
+    add(prefix + "mlp.down_proj.weight", {width, mlp_width}, Cut::kColumns);
     if (config.mlp_bias) add(prefix + "mlp.down_proj.bias", {width});
   }
   at = config.layers;
@@ -79,12 +88,12 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config,
 
 /// Reserves zeroed memory for the f32 parameters, or for their gradients.
 float* reserve_parameters(tensor::Arena& arena, const DecoderConfig& config,
-                          const Quantization& quantization, const char* purpose) {
+                          const Quantization& quantization, const char* purpose,
+                          dist::Communicator* in_common = nullptr) {
   tensor::ArenaPlan plan;
   const auto slot = plan.add<float>(
       purpose, {config.parameter_count() - quantized_parameter_count(config, quantization)});
-  arena.reserve(plan, fmt::format("the {}", purpose));
-  arena.zero();
+  reserve_in_common(arena, plan, fmt::format("the {}", purpose), in_common);
   return arena.view<float>(slot).data();
 }
 
@@ -105,20 +114,34 @@ std::vector<double> target_log_probs(DecoderPass& pass, std::span<std::int32_t> 
 
 }  // namespace
 
-Decoder::Decoder(const DecoderConfig& config, const Quantization& quantization)
+Decoder::Decoder(const DecoderConfig& config, const Quantization& quantization,
+                 const DecoderRanks& ranks)
     : state_(std::make_unique<State>()) {
-  state_->config = config;
-  float* memory = reserve_parameters(state_->parameter_memory, config, quantization, "parameters");
-  state_->parameters = model_weights(model_tensors(config, quantization, memory));
-  state_->list = list_parameters(config, quantization, memory);
+  const std::int64_t parts = ranks.tensor == nullptr ? 1 : ranks.tensor->size();
+  const std::int64_t part = ranks.tensor == nullptr ? 0 : ranks.tensor->rank();
+  state_->whole = config;
+  state_->config = tensor_part(config, parts);
+  state_->ranks = ranks;
+  if (parts == 1) state_->ranks.tensor = nullptr;
+  float* memory = reserve_parameters(state_->parameter_memory, state_->config, quantization,
+                                     "parameters", ranks.weights);
+  state_->parameters = model_weights(model_tensors(state_->config, quantization, memory));
+  state_->list = list_parameters(state_->config, quantization, memory, part, parts);
   allocate_quantized(*state_, quantization);
+  for (LayerWeights& layer : state_->parameters.layers) {
+    if (part == 0) break;  // what is added once, one rank adds to the sum
+    layer.output.bias = {};
+    layer.down.bias = {};
+  }
 }
 
 Decoder::~Decoder() = default;
 Decoder::Decoder(Decoder&&) noexcept = default;
 Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 
-const DecoderConfig& Decoder::config() const { return state_->config; }
+const DecoderConfig& Decoder::config() const { return state_->whole; }
+
+const DecoderRanks& Decoder::ranks() const { return state_->ranks; }
 
 std::span<Parameter> Decoder::parameters() { return state_->list; }
 
@@ -127,14 +150,35 @@ std::span<const Parameter> Decoder::parameters() const { return state_->list; }
 const Quantization& Decoder::quantization() const { return state_->quantized.options; }
 
 void Decoder::load(const std::function<void(const Parameter&, std::span<float>)>& read) {
-  for (const Parameter& parameter : state_->list) {
-    if (!parameter.value.empty()) read(parameter, parameter.value);
+  for (std::size_t index = 0; index < state_->list.size(); ++index) {
+    const Parameter& parameter = state_->list[index];
+    if (!parameter.value.empty() && is_ours(*state_, index)) read(parameter, parameter.value);
   }
   if (quantization().format) load_quantized(*state_, read);
+  meet(*state_);
 }
 
 void Decoder::read_merged(std::size_t index, std::span<float> values) const {
   model::read_merged(*state_, index, values);
+}
+
+void Decoder::read_whole(std::size_t index, std::span<float> values) const {
+  const Parameter& parameter = state_->list.at(index);
+  if (!parameter.part.is_cut()) return read_merged(index, values);
+  std::size_t elements = 1;
+  for (const std::int64_t size : parameter.shape) elements *= static_cast<std::size_t>(size);
+  std::vector<float> mine(elements);
+  read_merged(index, mine);
+  gather_whole(*state_->ranks.tensor, parameter.part, mine, values);
+}
+
+void Decoder::read_whole_adapter(std::size_t index, std::span<float> values) const {
+  const Parameter& parameter = trainable()[index];
+  if (parameter.part.is_cut()) {
+    gather_whole(*state_->ranks.tensor, parameter.part, parameter.value, values);
+  } else {
+    std::ranges::copy(parameter.value, values.begin());
+  }
 }
 
 void Decoder::attach_lora(const LoraConfig& lora, std::uint64_t seed) {
@@ -155,6 +199,7 @@ void Decoder::initialize(std::uint64_t seed) {
   NATIVO_CHECK(!quantization().format, "a model that starts from nothing is trained whole");
   const double residual = 1.0 / std::sqrt(2.0 * static_cast<double>(state_->config.layers));
   parallel_for(state_->list.size(), [&](std::size_t index) {
+    if (!is_ours(*state_, index)) return;
     const Parameter& parameter = state_->list[index];
     if (!parameter.decays) {
       const float value = parameter.name.ends_with(".bias") ? 0.0F : 1.0F;
@@ -165,8 +210,10 @@ void Decoder::initialize(std::uint64_t seed) {
         parameter.name.ends_with("o_proj.weight") || parameter.name.ends_with("down_proj.weight");
     const double deviation = output ? 0.02 * residual : 0.02;
     Rng rng(seed, index);
-    for (float& value : parameter.value) value = static_cast<float>(deviation * rng.normal());
+    draw(parameter.part, parameter.value,
+         [&] { return static_cast<float>(deviation * rng.normal()); });
   });
+  meet(*state_);
 }
 
 void Decoder::enable_gradients(GradientMemory memory, std::span<std::byte> place) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "model/decoder_config.h"
+#include "model/decoder_ranks.h"
 #include "model/lora_config.h"
 #include "model/recompute.h"
 #include "ops/quantize.h"
@@ -29,6 +30,11 @@ struct Parameter {
   std::span<float> gradient;  ///< empty until enable_gradients(); see GradientMemory
   bool decays = true;         ///< weight decay applies (false for norm weights and biases)
   std::int64_t layer = 0;     ///< -1 of the embedding, L of the final norm and the head
+  TensorPart part = {};       ///< of tensor-parallel ranks: `shape` and the values are this part's
+
+  [[nodiscard]] const std::vector<std::int64_t>& whole_shape() const {
+    return part.is_cut() ? part.whole : shape;
+  }
 };
 
 /// How the linear layers of the blocks are held. Quantised ones are frozen: their `value` is empty,
@@ -125,13 +131,18 @@ struct TokenScores {
 /// threads and gives the same bits on any number of them.
 class Decoder {
  public:
-  /// Allocates the parameters, zeroed. Throws Error(kTryAgain) when memory does not suffice.
-  explicit Decoder(const DecoderConfig& config, const Quantization& quantization = {});
+  /// Allocates the parameters, zeroed. Throws Error(kTryAgain) when memory does not suffice. With
+  /// `ranks` collective, as are load(), initialize(), read_whole() and every pass; throws as
+  /// tensor_part().
+  explicit Decoder(const DecoderConfig& config, const Quantization& quantization = {},
+                   const DecoderRanks& ranks = {});
   ~Decoder();
   Decoder(Decoder&&) noexcept;
   Decoder& operator=(Decoder&&) noexcept;
 
+  /// Of the whole model, whatever part of it is here.
   [[nodiscard]] const DecoderConfig& config() const;
+  [[nodiscard]] const DecoderRanks& ranks() const;
 
   /// All parameters, in the order of the forward pass: embedding, layers, final norm, head (absent
   /// when tied). The spans stay valid for the life of the decoder.
@@ -150,6 +161,11 @@ class Decoder {
   /// values = parameter `index` as the model computes with it: dequantised, its adapter added. What
   /// a merged model consists of.
   void read_merged(std::size_t index, std::span<float> values) const;
+
+  /// The same of the whole tensor, of which tensor-parallel ranks have parts (of adapters: of
+  /// trainable()[index]).
+  void read_whole(std::size_t index, std::span<float> values) const;
+  void read_whole_adapter(std::size_t index, std::span<float> values) const;
 
   [[nodiscard]] const Quantization& quantization() const;
 

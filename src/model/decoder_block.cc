@@ -1,6 +1,7 @@
 // One layer, step by step. See the header.
 #include "model/decoder_block.h"
 
+#include "dist/communicator.h"
 #include "ops/attention.h"
 #include "ops/elementwise.h"
 #include "ops/rmsnorm.h"
@@ -28,6 +29,11 @@ void attend(const BlockContext& context, const LayerActivations& layer) {
                          layer.lse, layer.attention_scratch);
 }
 
+/// x, what this rank's part of a layer gives, becomes what the whole layer gives.
+void sum_parts(const BlockContext& context, tensor::View<float> x) {
+  if (context.tensor_ranks != nullptr) context.tensor_ranks->all_reduce(x.span());
+}
+
 void mlp_backward(const BlockContext& context, const LayerWeights& weights,
                   const LayerTensors& gradients, const LayerMemory& memory, Recompute rung,
                   tensor::View<float> dx) {
@@ -44,6 +50,7 @@ void mlp_backward(const BlockContext& context, const LayerWeights& weights,
   linear_backward_weight(weights.gate_up, context.linear, kept.gate_up, kept.normed2,
                          gradients.gate_up);
   linear_backward_input(weights.gate_up, context.linear, kept.gate_up, scratch.dnormed2);
+  sum_parts(context, scratch.dnormed2);
   ops::rmsnorm_backward(scratch.dnormed2, kept.middle, weights.post_norm, kept.rstd2, dx,
                         gradients.post_norm, scratch.norm_partial2);
 }
@@ -69,6 +76,7 @@ void attention_inputs(const BlockContext& context, const LayerWeights& weights,
 void attention_output(const BlockContext& context, const LayerWeights& weights,
                       const LayerActivations& layer) {
   linear_forward(weights.output, context.linear, layer.attention, layer.middle);
+  sum_parts(context, layer.middle);
   ops::add(layer.input, layer.middle, layer.middle);
 }
 
@@ -79,6 +87,7 @@ void mlp_forward(const BlockContext& context, const LayerWeights& weights,
   linear_forward(weights.gate_up, context.linear, layer.normed2, layer.gate_up);
   ops::swiglu_forward(layer.gate_up, layer.act);
   linear_forward(weights.down, context.linear, layer.act, output);
+  sum_parts(context, output);
   ops::add(layer.middle, output, output);
 }
 
@@ -130,6 +139,7 @@ void block_backward(const BlockContext& context, const LayerWeights& weights,
   linear_backward_weight(weights.qkv, context.linear, scratch.dqkv, kept.normed1, gradients.qkv);
   if (!options.input_gradient) return;
   linear_backward_input(weights.qkv, context.linear, scratch.dqkv, scratch.dnormed1);
+  sum_parts(context, scratch.dnormed1);
   ops::rmsnorm_backward(scratch.dnormed1, kept.input, weights.input_norm, kept.rstd1, dx,
                         gradients.input_norm, scratch.norm_partial1);
 }

@@ -20,6 +20,8 @@ struct BlockContext {
   const RopeTable& rope;
   LinearContext linear;
   std::span<const std::int32_t> first_key;  ///< what the layer at hand sees; see visible()
+  /// Tensor parallelism: have the rest of every layer; see model/decoder_ranks.h. Null = nobody.
+  dist::Communicator* tensor_ranks = nullptr;
 };
 
 /// norm(input) W_qkv, q and k normalised where the family does so, rotated: fills normed1, rstd1,

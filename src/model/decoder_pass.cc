@@ -40,7 +40,7 @@ DecoderPass::DecoderPass(DecoderCore& core, const Batch& batch, const StepOption
       batch_(batch),
       options_(options),
       prepared_(prepare_batch(core.config, batch)),
-      context_{core.config, prepared_, batch.positions, core.rope, {}, {}} {
+      context_{core.config, prepared_, batch.positions, core.rope, {}, {}, core.ranks.tensor} {
   const bool shares = shares_gradients();
   if (shares) bind_gradients(core, {});
   // Without targets there is nothing to compute, but gradients to be zero.

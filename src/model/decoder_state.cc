@@ -2,6 +2,7 @@
 #include "model/decoder_state.h"
 
 #include "base/error.h"
+#include "dist/communicator.h"
 #include "ops/rope.h"
 
 namespace nativo::model {
@@ -35,6 +36,26 @@ ModelWeights model_weights(const ModelTensors& tensors) {
                               dense(layer.down)});
   }
   return weights;
+}
+
+void reserve_in_common(tensor::Arena& arena, const tensor::ArenaPlan& plan, const std::string& what,
+                       dist::Communicator* in_common) {
+  if (in_common != nullptr && plan.bytes() > 0) {
+    arena.adopt(in_common->allocate_shared(plan.bytes(), what));  // zeroed
+    return;
+  }
+  arena.reserve(plan, what);
+  arena.zero();
+}
+
+bool is_ours(const DecoderCore& core, std::size_t index) {
+  if (core.ranks.weights == nullptr) return true;
+  const dist::Place& place = core.ranks.weights->place();
+  return static_cast<int>(index % static_cast<std::size_t>(place.node_size)) == place.node_rank;
+}
+
+void meet(const DecoderCore& core) {
+  if (core.ranks.weights != nullptr) core.ranks.weights->barrier();
 }
 
 void bind_gradients(DecoderCore& core, const ModelTensors& gradients) {

@@ -124,7 +124,9 @@ struct RopeTable {
 
 /// All that a decoder is; helpers take it, as Decoder::State is private.
 struct DecoderCore {
-  DecoderConfig config;
+  DecoderConfig config;  ///< of what is here: tensor_part() of the whole
+  DecoderConfig whole;
+  DecoderRanks ranks;
   tensor::Arena parameter_memory;
   tensor::Arena own_gradients;  ///< where they do not share the pass's memory
   ModelWeights parameters;
@@ -139,5 +141,25 @@ struct DecoderCore {
 };
 
 struct Decoder::State : DecoderCore {};
+
+/// Reserves zeroed memory for `plan`; with `in_common` in memory that their node has once.
+void reserve_in_common(tensor::Arena& arena, const tensor::ArenaPlan& plan, const std::string& what,
+                       dist::Communicator* in_common);
+
+/// Whether this rank writes item `index` of what its node has in common.
+[[nodiscard]] bool is_ours(const DecoderCore& core, std::size_t index);
+
+/// Returns when all ranks have written what they have in common.
+void meet(const DecoderCore& core);
+
+/// Draws the whole tensor in its order and keeps `part` of it.
+template <class Draw>
+void draw(const TensorPart& part, std::span<float> values, const Draw& next) {
+  std::size_t drawn = 0;
+  for_runs(part, 0, values.size(), [&](std::size_t here, std::size_t there, std::size_t length) {
+    for (; drawn < there; ++drawn) static_cast<void>(next());
+    for (std::size_t i = 0; i < length; ++i, ++drawn) values[here + i] = next();
+  });
+}
 
 }  // namespace nativo::model

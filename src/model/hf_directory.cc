@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "dist/communicator.h"
 #include "model/decoder_config.h"
 #include "model/model_folder.h"
 #include "model/safetensors.h"
@@ -135,9 +136,9 @@ bool may_be_ignored(const std::string& name, const Located& found,
 }
 
 Decoder allocate(const DecoderConfig& config, const Quantization& quantization,
-                 const fs::path& folder) {
+                 const DecoderRanks& ranks, const fs::path& folder) {
   try {
-    return Decoder(config, quantization);
+    return Decoder(config, quantization, ranks);
   } catch (const std::bad_alloc&) {
     throw Error(ExitCode::kTryAgain,
                 fmt::format("{}: not enough memory for {} parameters", shown(folder),
@@ -148,7 +149,7 @@ Decoder allocate(const DecoderConfig& config, const Quantization& quantization,
 
 }  // namespace
 
-Digests verify_digests(const fs::path& folder) {
+Digests verify_digests(const fs::path& folder, io::Turns turns) {
   const fs::path path = folder / kDigestsFile;
   const Json json = read_json(path);
   const Json version = json.is_object() ? json.value("version", Json()) : Json();
@@ -165,15 +166,16 @@ Digests verify_digests(const fs::path& folder) {
       bad(folder / name, "missing, although nativo.digests.json lists it", "copy the folder anew");
     }
     if (is_ranges) {
-      io::check_ranges(folder / name, io::ranges_from_json(digest["ranges"], shown(path)));
+      io::check_ranges(folder / name, io::ranges_from_json(digest["ranges"], shown(path)), turns);
       digests[name] = sha256_hex(dump_json(digest["ranges"]));
       continue;
     }
-    const std::string actual = io::file_sha256(folder / name);
-    if (actual != digest.get_ref<const std::string&>()) {
+    const auto& listed = digest.get_ref<const std::string&>();
+    const std::string actual = turns.is_mine() ? io::file_sha256(folder / name) : listed;
+    if (actual != listed) {
       bad(folder / name,
           fmt::format("its SHA-256 is {}, not {} as nativo.digests.json says", actual,
-                      printable(digest.get<std::string>())),
+                      printable(listed)),
           "the file is damaged or was changed; copy it anew, or, if you changed it on purpose, "
           "delete nativo.digests.json");
     }
@@ -202,12 +204,33 @@ DecoderConfig read_config(const fs::path& folder) {
   return config_from_json(read_json(folder / kConfig), shown(folder / kConfig));
 }
 
-Decoder load_decoder(const fs::path& folder, const Quantization& quantization) {
+namespace {
+
+/// What all fail with alike, the first says.
+Digests verify_together(const fs::path& folder, dist::Communicator* ranks) {
+  if (ranks == nullptr) return verify_digests(folder);
+  Digests digests;
+  std::string failure;
+  try {
+    digests = verify_digests(folder, {ranks->rank(), ranks->size()});
+  } catch (const Error& error) {
+    failure = fmt::format("{} ({})", error.what(), error.hint());
+  }
+  for (const std::string& text : dist::all_gather_text(*ranks, failure)) {
+    if (!text.empty()) throw Error(ExitCode::kData, ranks->is_root() ? text : "");
+  }
+  return digests;
+}
+
+}  // namespace
+
+Decoder load_decoder(const fs::path& folder, const Quantization& quantization,
+                     const DecoderRanks& ranks) {
   recover_folder(folder);
   require_folder(folder);
   const WeightFiles weights = find_weights(folder);
   if (fs::exists(folder / kDigestsFile)) {
-    const Digests digests = verify_digests(folder);
+    const Digests digests = verify_together(folder, ranks.all);
     std::vector<std::string> used = weights.names;
     used.emplace_back(kConfig);
     if (!weights.file_of_tensor.empty()) used.emplace_back(kIndex);
@@ -227,7 +250,7 @@ Decoder load_decoder(const fs::path& folder, const Quantization& quantization) {
                             config.parameter_count(), elements));
   }
 
-  Decoder decoder = allocate(config, quantization, folder);
+  Decoder decoder = allocate(config, quantization, ranks, folder);
   std::set<std::string> known;
   for (Parameter& parameter : decoder.parameters()) {
     known.insert(parameter.name);
@@ -236,9 +259,9 @@ Decoder load_decoder(const fs::path& folder, const Quantization& quantization) {
       bad(folder, fmt::format("tensor \"{}\" is missing", parameter.name));
     }
     const auto& [file, entry] = found->second;
-    if (entry->shape != parameter.shape) {
+    if (entry->shape != parameter.whole_shape()) {
       bad(file->path(), fmt::format("\"{}\" has shape {}, config.json asks for {}", parameter.name,
-                                    shape_text(entry->shape), shape_text(parameter.shape)));
+                                    shape_text(entry->shape), shape_text(parameter.whole_shape())));
     }
   }
   for (const auto& [name, found] : tensors) {
@@ -248,25 +271,67 @@ Decoder load_decoder(const fs::path& folder, const Quantization& quantization) {
   }
   decoder.load([&](const Parameter& parameter, std::span<float> values) {
     const auto& [file, entry] = tensors.at(parameter.name);
-    file->read(*entry, values);
+    for_runs(
+        parameter.part, 0, values.size(),
+        [&, found = file, tensor = entry](std::size_t here, std::size_t there, std::size_t length) {
+          found->read(*tensor, there, values.subspan(here, length));
+        });
   });
   return decoder;
 }
 
-Digests write_decoder_files(const fs::path& folder, const Decoder& decoder,
-                            const SaveOptions& options, io::Disk& disk) {
+namespace {
+
+std::vector<TensorToWrite> tensors_of(const Decoder& decoder) {
   const bool as_they_are = !decoder.quantization().format && decoder.lora() == nullptr;
   std::vector<TensorToWrite> tensors;
   for (std::size_t index = 0; index < decoder.parameters().size(); ++index) {
     const Parameter& parameter = decoder.parameters()[index];
     TensorToWrite& tensor =
-        tensors.emplace_back(TensorToWrite{parameter.name, parameter.shape, parameter.value});
-    if (as_they_are) continue;
-    tensor.make = [&decoder, index](std::span<float> values) {
-      decoder.read_merged(index, values);
-    };
+        tensors.emplace_back(TensorToWrite{parameter.name, parameter.whole_shape(), {}});
+    if (as_they_are && !parameter.part.is_cut()) {
+      tensor.values = parameter.value;
+      continue;
+    }
+    tensor.make = [&decoder, index](std::span<float> values) { decoder.read_whole(index, values); };
   }
-  return write_decoder_files(folder, decoder.config(), tensors, options, disk);
+  return tensors;
+}
+
+std::uint64_t bytes_of(const TensorToWrite& tensor, StorageType type) {
+  std::uint64_t bytes = model::bytes_of(type);
+  for (const std::int64_t size : tensor.shape) bytes *= static_cast<std::uint64_t>(size);
+  return bytes;
+}
+
+/// In the order of the forward pass.
+std::vector<std::vector<TensorToWrite>> cut_in_shards(std::span<const TensorToWrite> tensors,
+                                                      const SaveOptions& options) {
+  std::vector<std::vector<TensorToWrite>> shards(1);
+  std::uint64_t shard_bytes = 0;
+  for (const TensorToWrite& tensor : tensors) {
+    const std::uint64_t bytes = bytes_of(tensor, options.type);
+    if (!shards.back().empty() && shard_bytes + bytes > options.max_shard_bytes) {
+      shards.emplace_back();
+      shard_bytes = 0;
+    }
+    shards.back().push_back(tensor);
+    shard_bytes += bytes;
+  }
+  return shards;
+}
+
+}  // namespace
+
+Digests write_decoder_files(const fs::path& folder, const Decoder& decoder,
+                            const SaveOptions& options, io::Disk& disk) {
+  return write_decoder_files(folder, decoder.config(), tensors_of(decoder), options, disk);
+}
+
+void help_write_decoder(const Decoder& decoder, const SaveOptions& options) {
+  for (const auto& shard : cut_in_shards(tensors_of(decoder), options)) {
+    help_write_safetensors(shard, options.type);
+  }
 }
 
 namespace {
@@ -297,21 +362,9 @@ Digests write_decoder_files(const fs::path& folder, const DecoderConfig& config,
     digests[name] = sha256_hex(text);
   };
 
-  // Shards in the order of the forward pass.
-  std::vector<std::vector<TensorToWrite>> shards(1);
-  std::uint64_t shard_bytes = 0;
+  const auto shards = cut_in_shards(tensors, options);
   std::uint64_t total_bytes = 0;
-  for (const TensorToWrite& tensor : tensors) {
-    std::uint64_t bytes = bytes_of(options.type);
-    for (const std::int64_t size : tensor.shape) bytes *= static_cast<std::uint64_t>(size);
-    if (!shards.back().empty() && shard_bytes + bytes > options.max_shard_bytes) {
-      shards.emplace_back();
-      shard_bytes = 0;
-    }
-    shards.back().push_back(tensor);
-    shard_bytes += bytes;
-    total_bytes += bytes;
-  }
+  for (const TensorToWrite& tensor : tensors) total_bytes += bytes_of(tensor, options.type);
   Json weight_map = Json::object();
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const std::string name =

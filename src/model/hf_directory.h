@@ -32,9 +32,11 @@ inline constexpr const char* kDigestsFile = "nativo.digests.json";
 ///   kData          a digest differs; a tensor is missing, unexpected or of another shape (named)
 ///   kTryAgain      memory does not suffice
 /// With `quantization`, each linear layer is quantised as it is read: the weights never exist whole
-/// in f32.
+/// in f32. With `ranks` collective: each reads what is its own, and they verify
+/// the digests together.
 [[nodiscard]] Decoder load_decoder(const std::filesystem::path& folder,
-                                   const Quantization& quantization = {});
+                                   const Quantization& quantization = {},
+                                   const DecoderRanks& ranks = {});
 
 /// What save_decoder writes, and how.
 struct SaveOptions {
@@ -50,8 +52,11 @@ using Digests = std::map<std::string, std::string>;
 /// Writes config.json, weights, extra files and nativo.digests.json into `folder`, which exists,
 /// with what was quantised in floating point again and LoRA adapters merged into the weights,
 /// and returns the digests of all but the last. For callers that commit the folder themselves.
+/// Of tensor-parallel ranks one writes, and the others call help_write_decoder() with the same
+/// options, which hands it their parts.
 Digests write_decoder_files(const std::filesystem::path& folder, const Decoder& decoder,
                             const SaveOptions& options, io::Disk& disk = io::posix_disk());
+void help_write_decoder(const Decoder& decoder, const SaveOptions& options);
 
 /// The same of a model whose parameters, in the order of the forward pass, are `tensors`.
 Digests write_decoder_files(const std::filesystem::path& folder, const DecoderConfig& config,
@@ -74,7 +79,8 @@ void save_decoder(const std::filesystem::path& folder, const Decoder& decoder,
 
 /// Compares every file that `folder`/nativo.digests.json lists with its digest, or with those of
 /// its ranges; returns them, of ranges the SHA-256 of their list. Throws Error(kData) naming the
-/// first file that differs, is missing, or has a name with a folder in it.
-Digests verify_digests(const std::filesystem::path& folder);
+/// first file that differs, is missing, or has a name with a folder in it. `turns`: those files and
+/// ranges that are this process's; the others count as equal.
+Digests verify_digests(const std::filesystem::path& folder, io::Turns turns = {});
 
 }  // namespace nativo::model

@@ -25,10 +25,20 @@ void for_rows(const LinearContext& context, const LinearAdapter& adapter, std::i
               const Body& body) {
   const LinearDropout& dropout = context.dropout;
   const std::int64_t length = tokens / dropout.rows;
+  const std::int64_t columns = adapter.low_rank.a.size(1);
+  const auto key_at = [&](std::int64_t row, std::int64_t position) {
+    ops::RandomKey key = ops::row_key(dropout.seed, dropout.step, adapter.number,
+                                      dropout.first_row + row, position, adapter.inputs);
+    key.first_element += static_cast<std::uint64_t>(adapter.first_input);
+    return key;
+  };
+  // Some of the columns alone: a token at a time, as the mask's numbers jump between them.
+  for (std::int64_t token = 0; token < tokens && columns != adapter.inputs; ++token) {
+    body(token, 1, key_at(token / length, token % length));
+  }
+  if (columns != adapter.inputs) return;
   for (std::int64_t row = 0; row < dropout.rows; ++row) {
-    body(row * length, length,
-         ops::row_key(dropout.seed, dropout.step, adapter.number, dropout.first_row + row, 0,
-                      adapter.low_rank.a.size(1)));
+    body(row * length, length, key_at(row, 0));
   }
 }
 

@@ -16,9 +16,11 @@ namespace nativo::model {
 /// A LoRA adapter of one projection, and its gradients.
 struct LinearAdapter {
   ops::LowRank low_rank;
-  tensor::View<float> da;    ///< [r,I]; null until gradients are enabled
-  tensor::View<float> db;    ///< [Oj,r]
-  std::uint32_t number = 0;  ///< in the whole model: names its dropout mask
+  tensor::View<float> da;        ///< [r,I]; null until gradients are enabled
+  tensor::View<float> db;        ///< [Oj,r]
+  std::uint32_t number = 0;      ///< in the whole model: names its dropout mask
+  std::int64_t first_input = 0;  ///< of tensor-parallel ranks: where A's columns begin in the whole
+  std::int64_t inputs = 0;       ///< of the whole layer
 };
 
 /// y[N,O] = x[N,I] weight[O,I]^T + bias[O] + the adapters'. Either `weight` or `quantized` is

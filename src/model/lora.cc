@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "dist/communicator.h"
 #include "model/decoder_state.h"
 #include "ops/gemm.h"
 #include "ops/quantized_gemm.h"
@@ -105,8 +106,7 @@ void allocate_quantized(DecoderCore& core, const Quantization& quantization) {
   if (!quantization.format) return;
   const QuantizedSlots slots = quantized_slots(core.config, quantization);
   tensor::Arena& memory = core.quantized.memory;
-  memory.reserve(slots.plan, "the quantised parameters");
-  memory.zero();
+  reserve_in_common(memory, slots.plan, "the quantised parameters", core.ranks.weights);
   auto slot = slots.matrices.begin();
   for (LayerWeights& layer : core.parameters.layers) {
     for (const Joined& joined : joined_layers()) {
@@ -133,8 +133,10 @@ void load_quantized(DecoderCore& core,
     by_module[module_from_name(name.substr(0, name.rfind('.'))).value()] = &parameter;
   }
   std::vector<float> staging;
+  std::size_t index = 0;
   for (std::size_t layer = 0; layer < core.parameters.layers.size(); ++layer) {
     for (const Joined& joined : joined_layers()) {
+      if (!is_ours(core, index++)) continue;
       const ProjectionSize total = joined_size(core.config, joined);
       staging.resize(static_cast<std::size_t>(total.outputs * total.inputs));
       std::span<float> rest(staging);
@@ -174,25 +176,45 @@ void attach_lora(DecoderCore& core, const LoraConfig& lora, std::uint64_t seed) 
     const ProjectionSize size = projection_size(core.config, module.projection);
     const ProjectionPlace place = find_projection(core.config, module.projection);
     LayerWeights& layer = core.parameters.layers[static_cast<std::size_t>(module.layer)];
-    const auto add = [&](const char* which, std::int64_t rows, std::int64_t columns) {
+    // Of a layer cut between rows B is cut and A whole; of one cut between columns the other way
+    // round. The gradient of what is whole comes from all parts.
+    const bool by_columns =
+        module.projection == Projection::kO || module.projection == Projection::kDown;
+    const std::int64_t rank = core.ranks.tensor == nullptr ? 0 : core.ranks.tensor->rank();
+    const std::int64_t ranks = core.ranks.tensor == nullptr ? 1 : core.ranks.tensor->size();
+    const auto add = [&](const char* which, std::int64_t rows, std::int64_t columns, bool is_cut) {
       const tensor::View<float> view(next, {rows, columns});
+      TensorPart part;
+      if (is_cut) {
+        part = by_columns ? column_part({rows, columns}, rank, ranks)
+                          : row_part({rows, columns}, rank, ranks);
+      }
+      part.is_summed = !is_cut && ranks > 1;
       state.list.push_back({fmt::format("base_model.model.{}.{}.weight", module.name(), which),
                             {rows, columns},
                             view.span(),
                             {},
                             true,
-                            module.layer});
+                            module.layer,
+                            std::move(part)});
       next += view.elements();
       return view;
     };
-    const tensor::View<float> a = add("lora_A", lora.rank, size.inputs);
-    const tensor::View<float> b = add("lora_B", size.outputs, lora.rank);
+    const tensor::View<float> a = add("lora_A", lora.rank, size.inputs, by_columns);
+    const TensorPart& part = state.list.back().part;
+    const std::int64_t inputs = part.is_cut() ? part.whole[1] : size.inputs;
     Rng rng(seed ^ kPurpose, number);
-    const double bound = 1.0 / std::sqrt(static_cast<double>(size.inputs));
-    for (float& value : a.span()) value = static_cast<float>(bound * (2.0 * rng.uniform() - 1.0));
+    const double bound = 1.0 / std::sqrt(static_cast<double>(inputs));
+    draw(part, a.span(), [&] { return static_cast<float>(bound * (2.0 * rng.uniform() - 1.0)); });
+    const auto first_input = static_cast<std::int64_t>(part.begin);
+    const tensor::View<float> b = add("lora_B", size.outputs, lora.rank, !by_columns);
     (layer.*place.linear)
-        .adapters.push_back(
-            {{a, b, place.first_output, static_cast<float>(lora.scale())}, {}, {}, number++});
+        .adapters.push_back({{a, b, place.first_output, static_cast<float>(lora.scale())},
+                             {},
+                             {},
+                             number++,
+                             first_input,
+                             inputs});
   }
 }
 

@@ -115,14 +115,36 @@ void load_adapter(Decoder& decoder, const fs::path& folder) {
   }
 }
 
-Digests write_adapter_files(const fs::path& folder, const Decoder& decoder, const std::string& base,
-                            io::Disk& disk) {
+namespace {
+
+std::vector<TensorToWrite> adapters_of(const Decoder& decoder) {
   NATIVO_CHECK(decoder.lora() != nullptr, "an adapter to be written");
   std::vector<TensorToWrite> tensors;
-  for (const Parameter& parameter : decoder.trainable()) {
-    tensors.push_back({parameter.name, parameter.shape, parameter.value});
+  for (std::size_t index = 0; index < decoder.trainable().size(); ++index) {
+    const Parameter& parameter = decoder.trainable()[index];
+    TensorToWrite& tensor =
+        tensors.emplace_back(TensorToWrite{parameter.name, parameter.whole_shape(), {}});
+    if (parameter.part.is_cut()) {
+      tensor.make = [&decoder, index](std::span<float> values) {
+        decoder.read_whole_adapter(index, values);
+      };
+    } else {
+      tensor.values = parameter.value;
+    }
   }
-  return write_adapter_files(folder, *decoder.lora(), decoder.config(), tensors, base, disk);
+  return tensors;
+}
+
+}  // namespace
+
+Digests write_adapter_files(const fs::path& folder, const Decoder& decoder, const std::string& base,
+                            io::Disk& disk) {
+  return write_adapter_files(folder, *decoder.lora(), decoder.config(), adapters_of(decoder), base,
+                             disk);
+}
+
+void help_write_adapter(const Decoder& decoder) {
+  help_write_safetensors(adapters_of(decoder), StorageType::kF32);
 }
 
 Digests write_adapter_files(const fs::path& folder, const LoraConfig& lora,

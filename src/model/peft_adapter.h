@@ -29,6 +29,9 @@ void load_adapter(Decoder& decoder, const std::filesystem::path& folder);
 Digests write_adapter_files(const std::filesystem::path& folder, const Decoder& decoder,
                             const std::string& base, io::Disk& disk = io::posix_disk());
 
+/// Of tensor-parallel ranks, those that do not write hand the one that does their parts with this.
+void help_write_adapter(const Decoder& decoder);
+
 /// The same of the adapters `tensors` (Decoder::trainable()) of a model of `config`.
 Digests write_adapter_files(const std::filesystem::path& folder, const LoraConfig& lora,
                             const DecoderConfig& config, std::span<const TensorToWrite> tensors,

@@ -113,6 +113,13 @@ std::span<const std::byte> SafetensorsFile::bytes(const TensorEntry& entry) cons
 }
 
 void SafetensorsFile::read(const TensorEntry& entry, std::span<float> values) const {
+  NATIVO_CHECK(static_cast<std::int64_t>(values.size()) == entry.elements,
+               "the values have its size");
+  read(entry, 0, values);
+}
+
+void SafetensorsFile::read(const TensorEntry& entry, std::size_t first,
+                           std::span<float> values) const {
   if (!is_floating_point(entry.type)) {
     throw Error(ExitCode::kData,
                 fmt::format("{}: \"{}\" holds {}, which are no weights without what quantised them",
@@ -122,8 +129,8 @@ void SafetensorsFile::read(const TensorEntry& entry, std::span<float> values) co
   }
   // Piece by piece, each given back behind it: the file is never in memory beside the values.
   constexpr std::size_t kPiece = std::size_t{4} << 20;  // values
-  NATIVO_CHECK(values.size() * bytes_of(entry.type) == entry.bytes, "the values have its size");
-  const std::span<const std::byte> all = bytes(entry);
+  const std::span<const std::byte> all =
+      bytes(entry).subspan(first * bytes_of(entry.type), values.size() * bytes_of(entry.type));
   for (std::size_t at = 0; at < values.size(); at += kPiece) {
     const std::size_t count = std::min(kPiece, values.size() - at);
     const auto part = all.subspan(at * bytes_of(entry.type), count * bytes_of(entry.type));
@@ -248,6 +255,15 @@ std::string write_safetensors(const std::filesystem::path& path,
   }
   file.commit();
   return digest.hex();
+}
+
+void help_write_safetensors(std::span<const TensorToWrite> tensors, StorageType type) {
+  std::vector<float> values;
+  for (const TensorToWrite* tensor : safetensors_layout(tensors, type).order) {
+    if (!tensor->make) continue;
+    values.resize(static_cast<std::size_t>(elements_of(tensor->shape)));
+    tensor->make(values);
+  }
 }
 
 }  // namespace nativo::model

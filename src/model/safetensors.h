@@ -45,6 +45,9 @@ class SafetensorsFile {
   /// not of a floating-point type.
   void read(const TensorEntry& entry, std::span<float> values) const;
 
+  /// The same of its elements first .. first + values.size() - 1.
+  void read(const TensorEntry& entry, std::size_t first, std::span<float> values) const;
+
  private:
   struct State;
   std::unique_ptr<State> state_;
@@ -87,5 +90,9 @@ std::string write_safetensors(
     const std::filesystem::path& path, std::span<const TensorToWrite> tensors, StorageType type,
     const std::vector<std::pair<std::string, std::string>>& metadata = {{"format", "pt"}},
     io::Disk& disk = io::posix_disk());
+
+/// Makes the tensors that have a `make` in the order in which write_safetensors() does, and throws
+/// them away: for ranks whose part the writing one needs.
+void help_write_safetensors(std::span<const TensorToWrite> tensors, StorageType type);
 
 }  // namespace nativo::model

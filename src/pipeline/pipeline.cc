@@ -221,6 +221,8 @@ void Pipeline::run_part(std::string_view name, data::StagePart part) {
   }
 }
 
+std::string Pipeline::grid() const { return grid_line(context_->options); }
+
 std::vector<PlanLine> Pipeline::plan() {
   std::vector<PlanLine> lines;
   std::vector<std::string> running;

@@ -83,6 +83,9 @@ class Pipeline {
   /// What run() would do. Reads, writes nothing but the digest cache.
   [[nodiscard]] std::vector<PlanLine> plan();
 
+  /// How several ranks would share out the training; see grid_line().
+  [[nodiscard]] std::string grid() const;
+
   [[nodiscard]] const fs::path& folder() const { return context_->folder; }
   [[nodiscard]] std::vector<std::string> step_names() const;
 

@@ -60,8 +60,6 @@ fs::path train_on_tokens(const PipelineOptions& options, const TokenTraining& re
   training.options = options.train;
   training.options.seed = options.run.seed;
   training.base = request.model.native();
-  training.dist = options.dist;
-  training.ranks = is_alone ? nullptr : ranks;
   fs::path result = model_folder(request.output);
   std::optional<io::RunLock> lock;
   bool is_done = false;
@@ -79,8 +77,12 @@ fs::path train_on_tokens(const PipelineOptions& options, const TokenTraining& re
     is_done = dist::any_rank(*ranks, is_done);
   }
   if (is_done) return result;
+  training.dist = settled(options.dist, model::read_config(request.model), training.options,
+                          options.lora, ranks);
+  dist::Grid grid(is_alone ? nullptr : ranks, training.dist.tensor);
+  training.grid = &grid;
   model::Decoder decoder =
-      load_base(request.model, training.options, options.lora, options.dist, training.ranks);
+      load_base(request.model, training.options, options.lora, training.dist, grid);
   const std::int64_t vocab_size = decoder.config().vocab_size;
   training.data = {.train = read_token_files(request.tokens, vocab_size),
                    .heldout = read_token_files(request.heldout, vocab_size),

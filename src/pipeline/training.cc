@@ -5,13 +5,17 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/parallel.h"
+#include "base/strings.h"
 #include "dist/world.h"
 #include "io/file.h"
 #include "model/peft_adapter.h"
 #include "pipeline/step.h"
 #include "tensor/arena.h"
+#include "train/data_parallel.h"
 #include "train/flops.h"
+#include "train/grid_choice.h"
 #include "train/trainer.h"
 #include "train/training_memory.h"
 
@@ -21,10 +25,9 @@ namespace {
 Json training_summary(const model::Decoder& decoder, const train::TrainInput& input,
                       const train::TrainResult& result) {
   const std::int64_t parameters = decoder.config().parameter_count();
-  std::int64_t trained = 0;
-  for (const model::Parameter& parameter : decoder.trainable()) {
-    trained += static_cast<std::int64_t>(parameter.value.size());
-  }
+  const std::int64_t trained = decoder.lora() == nullptr
+                                   ? parameters
+                                   : model::lora_parameter_count(*decoder.lora(), decoder.config());
   const double speed =
       result.step_seconds > 0.0 ? static_cast<double>(result.tokens) / result.step_seconds : 0.0;
   std::string text = fmt::format("{:.1f} M parameters, ", static_cast<double>(parameters) * 1e-6);
@@ -82,18 +85,72 @@ std::string resume_key(data::StageSpec spec) {
 
 model::Decoder load_base(const fs::path& folder, const train::TrainOptions& options,
                          const train::LoraTableOptions& lora, const train::DistOptions& dist,
-                         const dist::Communicator* ranks) {
-  const dist::Place place = ranks == nullptr ? dist::Place{} : ranks->place();
-  train::require_memory(model::read_config(folder), options, lora,
-                        tensor::available_memory() / static_cast<std::size_t>(place.node_size),
-                        {.ranks = place.size, .zero = dist.zero});
-  model::Decoder decoder =
-      model::load_decoder(folder, train::quantization_of(options.method, lora));
+                         dist::Grid& grid) {
+  const dist::Place place = grid.world().place();
+  train::require_memory(
+      model::read_config(folder), options, lora,
+      tensor::available_memory() / static_cast<std::size_t>(place.node_size),
+      {.ranks = place.size, .zero = dist.zero, .tensor = dist.tensor, .per_node = place.node_size});
+  grid.set_timeout(0.0);  // large files take long
+  model::Decoder decoder = model::load_decoder(folder, train::quantization_of(options.method, lora),
+                                               train::decoder_ranks(grid, dist.zero));
   if (options.method != "full") {
     decoder.attach_lora(model::resolve_lora(lora.lora, decoder.config()),
                         static_cast<std::uint64_t>(options.seed));
   }
   return decoder;
+}
+
+train::DistOptions settled(const train::DistOptions& dist, const model::DecoderConfig& config,
+                           const train::TrainOptions& options, const train::LoraTableOptions& lora,
+                           dist::Communicator* ranks) {
+  if (dist.grid != "auto" || ranks == nullptr || ranks->size() == 1) return dist;
+  train::DistOptions settled = dist;
+  const dist::Place& place = ranks->place();
+  std::int64_t numbers[2] = {};
+  if (ranks->is_root()) {
+    const train::GridChoice choice = train::choose_grid(
+        config, options, lora,
+        tensor::available_memory() / static_cast<std::size_t>(place.node_size),
+        {.ranks = place.size, .zero = 1, .tensor = 1, .per_node = place.node_size});
+    log::info("dist.grid = \"auto\": {}, {} a rank", train::settings_of(choice),
+              human_bytes(static_cast<double>(choice.peak)));
+    numbers[0] = choice.zero;
+    numbers[1] = choice.tensor;
+  }
+  ranks->broadcast(std::span<std::int64_t>(numbers), 0);
+  settled.zero = numbers[0];
+  settled.tensor = numbers[1];
+  return settled;
+}
+
+std::string grid_line(const PipelineOptions& options) {
+  const launch::SlurmOptions& slurm = options.slurm;
+  const std::int64_t ranks = slurm.nodes * slurm.ranks_per_node;
+  const bool is_preset = !options.model.preset().empty();
+  if (ranks == 1 || (!is_preset && !fs::exists(fs::path(options.model.base) / "config.json"))) {
+    return {};
+  }
+  const model::DecoderConfig config =
+      is_preset ? model::preset(options.model.preset(), options.model.vocab_size)
+                : model::read_config(options.model.base);
+  const train::GridChoice choice = train::choose_grid(
+      config, options.train, options.lora,
+      tensor::available_memory() / static_cast<std::size_t>(slurm.ranks_per_node),
+      {.ranks = ranks, .zero = 1, .tensor = 1, .per_node = slurm.ranks_per_node});
+  const std::size_t peak = train::training_memory(config, options.train, options.lora,
+                                                  {.ranks = ranks,
+                                                   .zero = options.dist.zero,
+                                                   .tensor = options.dist.tensor,
+                                                   .per_node = slurm.ranks_per_node})
+                               .peak();
+  const auto human = [](std::size_t bytes) { return human_bytes(static_cast<double>(bytes)); };
+  const std::string chosen = fmt::format("{}, {} a rank{}", train::settings_of(choice),
+                                         human(choice.peak), choice.fits ? "" : " (too much)");
+  const std::string where = fmt::format("{} nodes x {} ranks", slurm.nodes, slurm.ranks_per_node);
+  if (options.dist.grid == "auto") return fmt::format("{}: {}", where, chosen);
+  return fmt::format("{}: dist.zero={} dist.tensor={}, {} a rank; dist.grid=auto: {}", where,
+                     options.dist.zero, options.dist.tensor, human(peak), chosen);
 }
 
 void use_threads(std::int64_t threads, const dist::Communicator* ranks) {
@@ -116,13 +173,17 @@ void train_and_save(Training training, model::Decoder& decoder) {
       .label = training.spec.name,
       .extra_files = training.save.extra_files,
       .gemm_rate = train::measure_gemm_rate(),
-      .ranks = training.ranks,
+      .grid = training.grid,
       .dist = training.dist,
   };
   const train::TrainResult result = train::train(input);
-  if (training.ranks != nullptr) {
-    training.ranks->set_timeout(0.0);  // for what the first rank does alone
-    if (!training.ranks->is_root()) return;
+  if (training.grid != nullptr) {
+    training.grid->set_timeout(0.0);  // for what the first rank does alone
+    if (training.grid->data().rank() == 0 && !training.grid->world().is_root()) {
+      if (decoder.lora() != nullptr) model::help_write_adapter(decoder);
+      model::help_write_decoder(decoder, training.save);
+    }
+    if (!training.grid->world().is_root()) return;
   }
   if (decoder.lora() != nullptr) {
     model::save_adapter(training.folder / "adapter", decoder, training.base);

@@ -7,8 +7,10 @@
 
 #include "data/stage.h"
 #include "dist/communicator.h"
+#include "dist/grid.h"
 #include "model/decoder.h"
 #include "model/hf_directory.h"
+#include "pipeline/options.h"
 #include "pipeline/training_data.h"
 #include "train/options.h"
 
@@ -26,7 +28,7 @@ struct Training {
   model::SaveOptions save;      ///< of model/; its extra files go into the checkpoints, too
   std::string base;             ///< folder of the model that an adapter belongs to
   train::DistOptions dist = {};
-  dist::Communicator* ranks = nullptr;  ///< that train together, the first one writes; null = alone
+  dist::Grid* grid = nullptr;  ///< ranks that train together, the first one writes; null = alone
 };
 
 /// Where a training in `folder` leaves its model; complete with a manifest.
@@ -35,11 +37,22 @@ struct Training {
 /// Loads the base in `folder` as `options.method` wants it, with fresh adapters if it asks for
 /// them. Throws Error(kTryAgain), before anything is loaded, when the training would not fit into
 /// memory (train::require_memory).
-/// Of several ranks each loads its own.
+/// Of several ranks each loads its own, or its part.
 [[nodiscard]] model::Decoder load_base(const fs::path& folder, const train::TrainOptions& options,
                                        const train::LoraTableOptions& lora,
-                                       const train::DistOptions& dist,
-                                       const dist::Communicator* ranks);
+                                       const train::DistOptions& dist, dist::Grid& grid);
+
+/// [dist] as it is for these ranks (null = alone): with dist.grid = "auto" what the first one
+/// chooses for `config` by the memory that is available (train::choose_grid). Collective.
+[[nodiscard]] train::DistOptions settled(const train::DistOptions& dist,
+                                         const model::DecoderConfig& config,
+                                         const train::TrainOptions& options,
+                                         const train::LoraTableOptions& lora,
+                                         dist::Communicator* ranks);
+
+/// How the ranks of [slurm] would share out the training, a line for people, if their nodes are
+/// like this one; "" for one rank, and while the model to be trained is not there.
+[[nodiscard]] std::string grid_line(const PipelineOptions& options);
 
 /// Threads for this process: `threads`, or when that is 0 all cores, of several ranks a fair share.
 void use_threads(std::int64_t threads, const dist::Communicator* ranks);

@@ -14,6 +14,7 @@
 #include "pipeline/training.h"
 #include "text/instruct_format.h"
 #include "text/tokenizer.h"
+#include "train/data_parallel.h"
 
 namespace nativo::pipeline {
 namespace {
@@ -78,7 +79,8 @@ using MakeData = TrainingData (*)(const RunContext&, const text::Tokenizer&);
 /// Trains `decoder` on what `make_data` gives and leaves the result in `folder`, inside the
 /// training's own folder.
 void train_decoder(const RunContext& context, const data::StageSpec& spec, const fs::path& folder,
-                   model::Decoder& decoder, MakeData make_data, train::TrainOptions options) {
+                   dist::Grid& grid, const train::DistOptions& dist, model::Decoder& decoder,
+                   MakeData make_data, train::TrainOptions options) {
   options.seed = context.options.run.seed;
   const text::Tokenizer tokenizer(tokenizer_folder(context));
   if (tokenizer.vocab_size() > decoder.config().vocab_size) {
@@ -94,8 +96,8 @@ void train_decoder(const RunContext& context, const data::StageSpec& spec, const
   training.options = options;
   training.save = save_options(context, tokenizer, decoder.config());
   training.base = base_model_folder(context).native();
-  training.dist = context.options.dist;
-  training.ranks = context.ranks;
+  training.dist = dist;
+  training.grid = &grid;
   train_and_save(std::move(training), decoder);
 }
 
@@ -212,9 +214,13 @@ Step base_step(const Context& context) {
                               context->options.base.method),
                   "leave base.method at \"full\"; train.method says how the run itself trains");
     }
-    model::Decoder decoder(config);
+    const train::DistOptions shared = settled(context->options.dist, config, context->options.base,
+                                              context->options.lora, context->ranks);
+    dist::Grid grid(context->ranks, shared.tensor);
+    model::Decoder decoder(config, {}, train::decoder_ranks(grid, shared.zero));
     decoder.initialize(static_cast<std::uint64_t>(context->options.run.seed));
-    train_decoder(*context, spec, folder, decoder, base_training_data, context->options.base);
+    train_decoder(*context, spec, folder, grid, shared, decoder, base_training_data,
+                  context->options.base);
   };
   return step;
 }
@@ -258,9 +264,12 @@ Step train_step(const Context& context) {
   step.run = [context, folder = step.folder](const data::StageSpec& spec) {
     train::TrainOptions options = context->options.train;
     options.seed = context->options.run.seed;
-    model::Decoder decoder = load_base(base_model_folder(*context), options, context->options.lora,
-                                       context->options.dist, context->ranks);
-    train_decoder(*context, spec, folder, decoder, tuning_data, options);
+    const fs::path base = base_model_folder(*context);
+    const train::DistOptions shared = settled(context->options.dist, model::read_config(base),
+                                              options, context->options.lora, context->ranks);
+    dist::Grid grid(context->ranks, shared.tensor);
+    model::Decoder decoder = load_base(base, options, context->options.lora, shared, grid);
+    train_decoder(*context, spec, folder, grid, shared, decoder, tuning_data, options);
   };
   return step;
 }

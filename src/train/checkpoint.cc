@@ -55,6 +55,18 @@ model::Digests write_weights(const fs::path& folder, const TrainedTensors& tenso
       disk);
 }
 
+void verify_share(dist::Communicator& ranks, const fs::path& folder) {
+  std::string failure;
+  try {
+    verify_checkpoint(folder, {ranks.rank(), ranks.size()});
+  } catch (const std::exception& error) {
+    failure = error.what();
+  }
+  for (const std::string& text : dist::all_gather_text(ranks, failure)) {
+    if (!text.empty()) throw Error(ExitCode::kData, text);
+  }
+}
+
 // Of a thread that writes while others compute: these come first.
 void lower_priority() {
   const int niceness = ::getpriority(PRIO_PROCESS, 0);  // on Linux, the calling thread's
@@ -133,7 +145,7 @@ void CheckpointStore::set_aside(const std::string& reason) {
 std::optional<TrainState> CheckpointStore::read(std::int64_t step, bool& foreign) const {
   const fs::path path = folder(step);
   try {
-    verify_checkpoint(path);
+    verify(path);
   } catch (const Error& error) {
     log::warn("checkpoint {} is damaged and not used: {}", shown(path), error.what());
     return std::nullopt;
@@ -171,23 +183,53 @@ std::optional<TrainState> CheckpointStore::find_at(std::int64_t step) const {
   return read(step, foreign);
 }
 
+// Of several ranks the first says which folder, and all hash their share of it.
+void CheckpointStore::verify(const fs::path& folder) const {
+  if (!shared_) return verify_checkpoint(folder);
+  static_cast<void>(dist::broadcast_text(parallel_->grid().world(), folder.native(), 0));
+  verify_share(parallel_->grid().world(), folder);
+}
+
+void CheckpointStore::help_verify() const {
+  for (;;) {
+    const fs::path folder = dist::broadcast_text(parallel_->grid().world(), "", 0);
+    if (folder.empty()) return;
+    try {
+      verify_share(parallel_->grid().world(), folder);
+    } catch (const Error&) {  // the first rank says what is to be done
+    }
+  }
+}
+
 // What the first rank finds, all load.
 template <class Find>
 std::optional<TrainState> CheckpointStore::load_found(model::Decoder& decoder, Optimizer& optimizer,
                                                       const Find& find) {
   wait();
   std::optional<TrainState> state;
-  if (is_root()) state = find();
-  if (shared_) {
-    const double limit = parallel_->ranks().timeout();
-    parallel_->ranks().set_timeout(0.0);  // large files take long to verify
-    const std::string text = dist::broadcast_text(
-        parallel_->ranks(), state ? dump_json(to_json(*state)) : std::string(), 0);
-    parallel_->ranks().set_timeout(limit);
+  if (!shared_) {
+    state = find();
+  } else {
+    dist::Communicator& ranks = parallel_->grid().world();
+    const double limit = ranks.timeout();
+    ranks.set_timeout(0.0);  // large files take long to verify
+    if (is_root()) {
+      state = find();
+      static_cast<void>(dist::broadcast_text(ranks, "", 0));
+    } else {
+      help_verify();
+    }
+    const std::string text =
+        dist::broadcast_text(ranks, state ? dump_json(to_json(*state)) : std::string(), 0);
+    ranks.set_timeout(limit);
     if (!text.empty()) state = train_state_from_json(parse_json(text, "the first rank"), "state");
   }
   if (!state) return std::nullopt;
-  read_checkpoint(folder(state->step), decoder, optimizer);
+  const bool in_common = parallel_ != nullptr && parallel_->shares_weights();
+  const std::vector<Slice> all = whole_slices(std::as_const(decoder).trainable());
+  read_checkpoint(folder(state->step), decoder, optimizer,
+                  in_common ? parallel_->updated_slices() : std::span<const Slice>(all));
+  if (in_common) parallel_->gather_parameters();
   reached_ = state->step;
   return state;
 }
@@ -254,7 +296,7 @@ void CheckpointStore::finish_shared() {
   sharing_.reset();
   const Json files = shared_->finish();
   if (is_root()) commit(step, files);
-  parallel_->ranks().barrier();  // none ends before it has its name
+  parallel_->grid().world().barrier();  // none ends before it has its name
 }
 
 void CheckpointStore::wait() {
@@ -268,7 +310,7 @@ void CheckpointStore::check() {
   if (is_over) writing_.get();
   if (!sharing_) return;
   // Over on this rank, now or before; on all when on each.
-  if (!dist::any_rank(parallel_->ranks(), writing_.valid())) finish_shared();
+  if (!dist::any_rank(parallel_->grid().world(), writing_.valid())) finish_shared();
 }
 
 std::vector<std::int64_t> CheckpointStore::take_written() {

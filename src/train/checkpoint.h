@@ -107,6 +107,8 @@ class CheckpointStore {
   std::optional<TrainState> load_found(model::Decoder& decoder, Optimizer& optimizer,
                                        const Find& find);
   std::optional<TrainState> find_newest();
+  void verify(const std::filesystem::path& folder) const;
+  void help_verify() const;
   [[nodiscard]] std::optional<TrainState> find_at(std::int64_t step) const;
   void begin_shared(const TrainState& state, const model::Decoder& decoder,
                     const Optimizer& optimizer,

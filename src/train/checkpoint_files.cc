@@ -32,7 +32,8 @@ const model::TensorEntry& find_tensor(const model::SafetensorsFile& file, const 
   return *entry;
 }
 
-void verify_entry(const fs::path& manifest, const fs::path& file, const Json& entry) {
+void verify_entry(const fs::path& manifest, const fs::path& file, const Json& entry,
+                  io::Turns& turns) {
   if (!entry.is_object() || !entry.contains("bytes") ||
       entry.contains("sha256") == entry.contains("ranges")) {
     bad(manifest, fmt::format("\"{}\" is not an entry of a manifest", shown(file.filename())));
@@ -42,8 +43,8 @@ void verify_entry(const fs::path& manifest, const fs::path& file, const Json& en
   if (error) bad(file, "missing");
   if (entry["bytes"] != bytes) bad(file, "its size is not the manifest's");
   if (entry.contains("ranges")) {
-    io::check_ranges(file, io::ranges_from_json(entry["ranges"], shown(manifest)));
-  } else if (entry["sha256"] != io::file_sha256(file)) {
+    io::check_ranges(file, io::ranges_from_json(entry["ranges"], shown(manifest)), turns);
+  } else if (turns.is_mine() && entry["sha256"] != io::file_sha256(file)) {
     bad(file, "its SHA-256 is not the manifest's");
   }
 }
@@ -60,7 +61,7 @@ std::string checkpoint_manifest(const Json& files) {
   return dump_json_pretty({{"version", has_ranges ? 2 : 1}, {"files", files}});
 }
 
-void verify_checkpoint(const fs::path& folder) {
+void verify_checkpoint(const fs::path& folder, io::Turns turns) {
   const fs::path path = folder / kCheckpointManifest;
   const Json manifest = parse_json(io::read_file(path, kCheckpointSmallFile), shown(path));
   const Json version = manifest.is_object() ? manifest.value("version", Json()) : Json();
@@ -77,25 +78,36 @@ void verify_checkpoint(const fs::path& folder) {
     if (name.find('/') != std::string::npos) {
       bad(path, fmt::format("\"{}\" is not an entry of a manifest", printable(name)));
     }
-    verify_entry(path, folder / name, entry);
+    verify_entry(path, folder / name, entry, turns);
   }
 }
 
-void read_checkpoint(const fs::path& folder, model::Decoder& decoder, Optimizer& optimizer) {
-  const model::SafetensorsFile weights(folder / checkpoint_weights(decoder.lora() != nullptr));
-  for (model::Parameter& parameter : decoder.trainable()) {
-    weights.read(find_tensor(weights, parameter.name, parameter.shape), parameter.value);
+void read_checkpoint(const fs::path& folder, model::Decoder& decoder, Optimizer& optimizer,
+                     std::span<const Slice> weights) {
+  const model::SafetensorsFile file(folder / checkpoint_weights(decoder.lora() != nullptr));
+  for (const Slice& slice : weights) {
+    const model::Parameter& parameter = decoder.trainable()[slice.parameter];
+    const model::TensorEntry& entry = find_tensor(file, parameter.name, parameter.whole_shape());
+    model::for_runs(parameter.part, slice.begin, slice.count,
+                    [&](std::size_t here, std::size_t there, std::size_t length) {
+                      file.read(entry, there, parameter.value.subspan(here, length));
+                    });
   }
   const model::SafetensorsFile state(folder / kCheckpointOptimizer);
   for (const StateTensor& tensor : optimizer.state()) {
-    const model::TensorEntry& entry = find_tensor(state, tensor.name, tensor.shape);
+    const model::TensorEntry& entry = find_tensor(state, tensor.name, tensor.whole_shape());
     if (entry.type != tensor.type) {
       bad(state.path(),
           fmt::format("tensor \"{}\" is {}, not {}", tensor.name,
                       model::safetensors_name(entry.type), model::safetensors_name(tensor.type)));
     }
-    const auto part = state.bytes(entry).subspan(tensor.begin, tensor.bytes.size());
-    std::ranges::copy(part, tensor.bytes.begin());
+    const std::size_t size = model::bytes_of(tensor.type);
+    const std::size_t first = tensor.begin / size;
+    model::for_runs(tensor.part, first, tensor.bytes.size() / size,
+                    [&](std::size_t here, std::size_t there, std::size_t length) {
+                      std::ranges::copy(state.bytes(entry).subspan(there * size, length * size),
+                                        tensor.bytes.subspan((here - first) * size).begin());
+                    });
   }
 }
 

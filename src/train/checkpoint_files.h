@@ -4,9 +4,11 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "base/json.h"
+#include "io/range_digest.h"
 #include "model/decoder.h"
 #include "train/optimizer.h"
 
@@ -25,11 +27,12 @@ inline constexpr std::uint64_t kCheckpointSmallFile = std::uint64_t{64} << 20;
 [[nodiscard]] std::string checkpoint_manifest(const Json& files);
 
 /// Throws Error when a file is missing, or its size or a digest differs from the manifest's.
-void verify_checkpoint(const std::filesystem::path& folder);
+/// `turns`: only what is this process's is hashed.
+void verify_checkpoint(const std::filesystem::path& folder, io::Turns turns = {});
 
-/// What is trained of `decoder`, and what `optimizer` holds of its state, from a folder that has
-/// been verified. Throws Error(kData) for tensors of other names, shapes or types.
+/// `weights` of what is trained of `decoder`, and what `optimizer` holds of its state, from a
+/// folder that has been verified. Throws Error(kData) for tensors of other names, shapes or types.
 void read_checkpoint(const std::filesystem::path& folder, model::Decoder& decoder,
-                     Optimizer& optimizer);
+                     Optimizer& optimizer, std::span<const Slice> weights);
 
 }  // namespace nativo::train

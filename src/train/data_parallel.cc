@@ -1,5 +1,6 @@
 #include "train/data_parallel.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -7,23 +8,29 @@
 
 namespace nativo::train {
 
-DataParallel::DataParallel(dist::Communicator* communicator, model::Decoder& decoder,
-                           std::int64_t zero)
-    : self_(communicator == nullptr ? dist::make_self() : nullptr),
-      communicator_(communicator == nullptr ? self_.get() : communicator),
+model::DecoderRanks decoder_ranks(dist::Grid& grid, std::int64_t zero) {
+  model::DecoderRanks ranks;
+  if (grid.tensor().size() > 1) ranks.tensor = &grid.tensor();
+  if (zero >= 3 && grid.data().size() > 1) ranks.weights = &grid.data();
+  if (grid.world().size() > 1) ranks.all = &grid.world();
+  return ranks;
+}
+
+DataParallel::DataParallel(dist::Grid* grid, model::Decoder& decoder, std::int64_t zero)
+    : self_(grid == nullptr ? std::make_unique<dist::Grid>() : nullptr),
+      grid_(grid == nullptr ? self_.get() : grid),
+      ranks_(&grid_->data()),
       decoder_(decoder),
       shards_state_(zero >= 1),
-      shards_(std::as_const(decoder).trainable(), communicator_->size()),
-      gradients_(*communicator_, decoder, shards_, zero) {
+      shards_(std::as_const(decoder).trainable(), ranks_->size()),
+      gradients_(*ranks_, decoder, shards_, zero) {
   const auto own = own_slices();
   updated_ = shards_state_ ? std::vector<Slice>(own.begin(), own.end())
                            : whole_slices(std::as_const(decoder).trainable());
   for (const model::Parameter& parameter : decoder.trainable()) trained_ += parameter.value.size();
 }
 
-std::span<const Slice> DataParallel::own_slices() const {
-  return shards_.slices(communicator_->rank());
-}
+std::span<const Slice> DataParallel::own_slices() const { return shards_.slices(ranks_->rank()); }
 
 std::vector<std::span<const float>> DataParallel::updated_gradients() const {
   std::vector<std::span<const float>> gradients;
@@ -32,11 +39,11 @@ std::vector<std::span<const float>> DataParallel::updated_gradients() const {
 }
 
 dist::Part DataParallel::share(std::size_t rows) const {
-  return share_of_rows(rows, communicator_->rank(), communicator_->size());
+  return share_of_rows(rows, ranks_->rank(), ranks_->size());
 }
 
 std::size_t DataParallel::rounds(std::size_t rows, std::size_t micro) const {
-  const std::size_t most = share_of_rows(rows, 0, communicator_->size()).count;
+  const std::size_t most = share_of_rows(rows, 0, ranks_->size()).count;
   return (most + micro - 1) / micro;
 }
 
@@ -55,6 +62,27 @@ std::vector<dist::Part> parts_inside(const Bucket& bucket) {
 
 }  // namespace
 
+void DataParallel::finish_gradients() {
+  gradients_.finish();
+  if (grid_->tensor().size() == 1) return;
+  const auto parameters = std::as_const(decoder_).trainable();
+  std::vector<float> sums;  // one sum of all, for they are small
+  for (const Slice& slice : updated_) {
+    if (!parameters[slice.parameter].part.is_summed) continue;
+    const std::span<const float> gradient = gradients_.of(slice);
+    sums.insert(sums.end(), gradient.begin(), gradient.end());
+  }
+  if (sums.empty()) return;
+  grid_->tensor().all_reduce(std::span(sums));
+  auto next = sums.begin();
+  for (const Slice& slice : updated_) {
+    if (!parameters[slice.parameter].part.is_summed) continue;
+    const std::span<float> gradient = gradients_.of(slice);
+    std::copy_n(next, gradient.size(), gradient.begin());
+    next += static_cast<std::ptrdiff_t>(gradient.size());
+  }
+}
+
 double DataParallel::gradient_norm() {
   const auto parameters = std::as_const(decoder_).trainable();
   std::vector<std::size_t> first_piece;  // of each parameter
@@ -70,22 +98,28 @@ double DataParallel::gradient_norm() {
         std::span(sums).subspan(first_piece[slice.parameter] + slice.begin / ops::kNormPiece,
                                 ops::norm_pieces(slice.count)));
   }
-  communicator_->all_reduce(std::span(sums));  // each piece is one rank's
+  ranks_->all_reduce(std::span(sums));  // each piece is one rank's
+  std::vector<double> cut;              // of what other ranks have other parts of
   double total = 0.0;
   for (std::size_t p = 0; p < parameters.size(); ++p) {
     const std::size_t end = p + 1 < parameters.size() ? first_piece[p + 1] : pieces;
     double sum = 0.0;
     for (std::size_t i = first_piece[p]; i < end; ++i) sum += sums[i];
-    total += sum;
+    if (parameters[p].part.is_cut()) {
+      cut.push_back(sum);
+    } else {
+      total += sum;
+    }
   }
+  if (!cut.empty()) grid_->tensor().all_reduce(std::span(cut));
+  for (const double sum : cut) total += sum;
   return std::sqrt(total);
 }
 
 void DataParallel::gather_parameters() {
-  if (is_alone() || !shards_state_) return;
+  if (ranks_->size() == 1 || !shards_state_) return;
   for (const Bucket& bucket : shards_.buckets()) {
-    communicator_->all_gather(all_values().subspan(bucket.begin, bucket.count),
-                              parts_inside(bucket));
+    ranks_->all_gather(all_values().subspan(bucket.begin, bucket.count), parts_inside(bucket));
   }
 }
 

@@ -12,21 +12,26 @@
 #include <vector>
 
 #include "dist/communicator.h"
+#include "dist/grid.h"
 #include "model/decoder.h"
 #include "train/gradient_sums.h"
 #include "train/shards.h"
 
 namespace nativo::train {
 
+/// Which ranks hold a decoder together in a training at ZeRO stage `zero`.
+[[nodiscard]] model::DecoderRanks decoder_ranks(dist::Grid& grid, std::int64_t zero);
+
 class DataParallel {
  public:
-  /// `communicator` null = alone. `zero` is the stage: 0 = every rank has all, 1 = the optimizer's
-  /// state is sharded, 2 = the gradients too. Both arguments outlive this.
-  DataParallel(dist::Communicator* communicator, model::Decoder& decoder, std::int64_t zero);
+  /// `grid` null = alone. `zero` is the stage: 0 = every rank has all, 1 = the optimizer's state is
+  /// sharded, 2 = the gradients too, 3 = the parameters too, which is the decoder's to do
+  /// (model::DecoderRanks). Both arguments outlive this.
+  DataParallel(dist::Grid* grid, model::Decoder& decoder, std::int64_t zero);
 
-  [[nodiscard]] dist::Communicator& ranks() { return *communicator_; }
-  [[nodiscard]] bool is_alone() const { return communicator_->size() == 1; }
-  [[nodiscard]] bool is_root() const { return communicator_->is_root(); }
+  [[nodiscard]] dist::Grid& grid() { return *grid_; }
+  [[nodiscard]] bool is_alone() { return grid_->world().size() == 1; }
+  [[nodiscard]] bool is_root() { return grid_->world().is_root(); }
   [[nodiscard]] const Shards& shards() const { return shards_; }
   /// What this rank writes into a checkpoint, and reads the gradient's norm from.
   [[nodiscard]] std::span<const Slice> own_slices() const;
@@ -35,7 +40,7 @@ class DataParallel {
 
   /// Their gradients; see GradientSums.
   [[nodiscard]] GradientSums& gradients() { return gradients_; }
-  /// Of updated_slices(), one by one, after GradientSums::finish().
+  /// Of updated_slices(), one by one, after finish_gradients().
   [[nodiscard]] std::vector<std::span<const float>> updated_gradients() const;
 
   /// This rank's rows of a step of `rows`.
@@ -43,18 +48,28 @@ class DataParallel {
   /// Rounds (see GradientSums) in which every rank gets through its share, `micro` rows at a time.
   [[nodiscard]] std::size_t rounds(std::size_t rows, std::size_t micro) const;
 
-  /// The norm of the whole gradient, after GradientSums::finish(); the same bits with any number of
-  /// ranks, given the same gradient.
+  /// GradientSums::finish(), and over tensor-parallel ranks what is theirs together.
+  void finish_gradients();
+
+  /// The norm of the whole gradient, after finish_gradients(); the same bits with any number of
+  /// data-parallel ranks, given the same gradient.
   [[nodiscard]] double gradient_norm();
 
   /// After the update: every rank gets the parameters that others have updated.
   void gather_parameters();
 
+  /// What is trained lies in memory that a node's ranks have in common: each writes there only what
+  /// it updates, and gather_parameters() makes it whole.
+  [[nodiscard]] bool shares_weights() const {
+    return shards_state_ && decoder_.ranks().weights != nullptr && decoder_.lora() == nullptr;
+  }
+
  private:
   [[nodiscard]] std::span<float> all_values() const;
 
-  std::unique_ptr<dist::Communicator> self_;  ///< when alone
-  dist::Communicator* communicator_;
+  std::unique_ptr<dist::Grid> self_;  ///< when alone
+  dist::Grid* grid_;
+  dist::Communicator* ranks_;  ///< grid_->data()
   model::Decoder& decoder_;
   bool shards_state_;
   Shards shards_;

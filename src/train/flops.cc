@@ -42,10 +42,7 @@ double step_flops(const model::Decoder& decoder, std::span<const Row* const> row
       static_cast<double>(config.vocab_size * config.hidden_size) * static_cast<double>(targets);
   const double attention = 12.0 * static_cast<double>(config.q_width()) * keys;
   if (decoder.lora() == nullptr) return 6.0 * matrices * positions + 6.0 * head + attention;
-  double adapters = 0.0;
-  for (const model::Parameter& parameter : decoder.trainable()) {
-    adapters += static_cast<double>(parameter.value.size());
-  }
+  const auto adapters = static_cast<double>(model::lora_parameter_count(*decoder.lora(), config));
   return 4.0 * matrices * positions + 6.0 * adapters * positions + 4.0 * head + attention;
 }
 

@@ -190,10 +190,9 @@ void GradientSums::finish() {
   sums_.clear();
 }
 
-std::span<const float> GradientSums::of(const Slice& slice) const {
+std::span<float> GradientSums::of(const Slice& slice) const {
   if (lends_) return own_slices_[slice.parameter];
-  return std::as_const(decoder_).trainable()[slice.parameter].gradient.subspan(slice.begin,
-                                                                               slice.count);
+  return decoder_.trainable()[slice.parameter].gradient.subspan(slice.begin, slice.count);
 }
 
 std::size_t passing_gradient_bytes(std::int64_t layer, std::int64_t layers, std::int64_t others,

@@ -44,7 +44,7 @@ class GradientSums {
   void finish();
 
   /// Of one of the slices that are this rank's own (up to stage 0: any), after finish().
-  [[nodiscard]] std::span<const float> of(const Slice& slice) const;
+  [[nodiscard]] std::span<float> of(const Slice& slice) const;
 
  private:
   /// Memory that layers pass through.

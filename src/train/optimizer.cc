@@ -75,30 +75,54 @@ std::size_t state_bytes(StateType type, std::int64_t elements) {
 
 namespace {
 
+/// A parameter's part counted in blocks of ops::kMomentBlock.
+model::TensorPart part_in_blocks(const model::Parameter& parameter) {
+  const model::TensorPart& part = parameter.part;
+  if (!part.is_cut()) return part;
+  constexpr auto kBlock = static_cast<std::size_t>(ops::kMomentBlock);
+  if (part.run % kBlock != 0 || part.begin % kBlock != 0 || part.stride % kBlock != 0) {
+    throw Error(ExitCode::kConfig,
+                fmt::format("train.optimizer_state: \"int8\" and dist.tensor cut {} inside a block "
+                            "of {} moments",
+                            printable(parameter.name), kBlock),
+                "use train.optimizer_state = \"bf16\", or fewer tensor-parallel ranks");
+  }
+  std::int64_t elements = 1;
+  for (const std::int64_t size : part.whole) elements *= size;
+  return {.whole = {ops::moment_blocks(elements)},
+          .run = part.run / kBlock,
+          .stride = part.stride / kBlock,
+          .begin = part.begin / kBlock};
+}
+
 /// The tensors of one parameter's state.
 std::vector<StateTensor> tensors_of(const model::Parameter& parameter, StateType type) {
-  const std::string& name = parameter.name;
-  const auto& shape = parameter.shape;
+  const auto moments = [&](const char* which, StorageType stored) {
+    return StateTensor{.name = which + parameter.name,
+                       .shape = parameter.shape,
+                       .type = stored,
+                       .bytes = {},
+                       .part = parameter.part};
+  };
   switch (type) {
     case StateType::kF32:
-      return {{"first." + name, shape, StorageType::kF32, {}},
-              {"second." + name, shape, StorageType::kF32, {}}};
+      return {moments("first.", StorageType::kF32), moments("second.", StorageType::kF32)};
     case StateType::kBf16:
-      return {{"first." + name, shape, StorageType::kBf16, {}},
-              {"second." + name, shape, StorageType::kBf16, {}}};
+      return {moments("first.", StorageType::kBf16), moments("second.", StorageType::kBf16)};
     case StateType::kInt8:
       break;
   }
   const std::int64_t blocks = ops::moment_blocks(static_cast<std::int64_t>(parameter.value.size()));
   const auto scales = [&](const char* which) {
-    StateTensor tensor{which + name, {blocks}, StorageType::kF32, {}};
-    tensor.block = static_cast<std::size_t>(ops::kMomentBlock);
-    return tensor;
+    return StateTensor{.name = which + parameter.name,
+                       .shape = {blocks},
+                       .type = StorageType::kF32,
+                       .bytes = {},
+                       .block = static_cast<std::size_t>(ops::kMomentBlock),
+                       .part = part_in_blocks(parameter)};
   };
-  return {{"first." + name, shape, StorageType::kI8, {}},
-          scales("first_scale."),
-          {"second." + name, shape, StorageType::kU8, {}},
-          scales("second_scale.")};
+  return {moments("first.", StorageType::kI8), scales("first_scale."),
+          moments("second.", StorageType::kU8), scales("second_scale.")};
 }
 
 }  // namespace
@@ -121,6 +145,11 @@ Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSe
       parameters_(parameters.size()),
       slices_(slices.begin(), slices.end()),
       decays_(decaying(parameters, settings.no_decay)) {
+  for (const model::Parameter& parameter : parameters) {
+    const bool is_rows = parameter.part.is_rows() || parameter.part.run == 0;
+    const std::size_t part = is_rows ? 0 : parameter.part.begin / parameter.part.run;
+    first_numbers_.push_back(is_rows ? parameter.part.begin : part * parameter.value.size());
+  }
   try {
     for (const Slice& slice : slices_) add(parameters[slice.parameter], slice);
   } catch (const std::bad_alloc&) {
@@ -206,8 +235,10 @@ void Optimizer::update(std::span<model::Parameter> parameters,
     const model::Parameter& parameter = parameters[slice.parameter];
     options.weight_decay =
         decays_[slice.parameter] ? static_cast<float>(settings_.weight_decay) : 0.0F;
-    const ops::RoundingNoise noise{settings_.seed, static_cast<std::uint32_t>(slice.parameter),
-                                   static_cast<std::int64_t>(slice.begin)};
+    // Of rows these are the whole tensor's numbers; other parts draw others.
+    const ops::RoundingNoise noise{
+        settings_.seed, static_cast<std::uint32_t>(slice.parameter),
+        static_cast<std::int64_t>(first_numbers_[slice.parameter] + slice.begin)};
     const auto value = parameter.value.subspan(slice.begin, slice.count);
     const std::span<const float> gradient = gradients[i];
     NATIVO_CHECK(gradient.size() == slice.count, "a slice's gradient has its size");

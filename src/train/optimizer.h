@@ -45,13 +45,19 @@ struct StateTensor {
   std::string name;
   std::vector<std::int64_t> shape;  ///< the parameter's; [blocks] of scales
   model::StorageType type = model::StorageType::kF32;
-  std::span<std::byte> bytes;  ///< of a sharded state, this rank's
-  std::uint64_t begin = 0;     ///< where `bytes` begin in the whole tensor's
-  std::size_t parameter = 0;   ///< the parameter's index
-  std::size_t block = 1;       ///< its elements that share a number of this tensor
+  std::span<std::byte> bytes;   ///< of a sharded state, this rank's
+  std::uint64_t begin = 0;      ///< where `bytes` begin in the whole tensor's
+  std::size_t parameter = 0;    ///< the parameter's index
+  std::size_t block = 1;        ///< its elements that share a number of this tensor
+  model::TensorPart part = {};  ///< of tensor-parallel ranks, as the parameter's
+
+  [[nodiscard]] const std::vector<std::int64_t>& whole_shape() const {
+    return part.is_cut() ? part.whole : shape;
+  }
 };
 
-/// The tensors of the whole state of `parameters`, without bytes.
+/// The tensors of the whole state of `parameters`, without bytes. Throws Error(kConfig) for int8
+/// where tensor-parallel ranks have parts of a parameter that are no whole blocks.
 [[nodiscard]] std::vector<StateTensor> state_tensors(std::span<const model::Parameter> parameters,
                                                      StateType type);
 
@@ -59,7 +65,7 @@ class Optimizer {
  public:
   /// Allocates the moments, zeroed: 8 bytes a parameter in f32, 4 in bf16, 2.0625 in int8. Throws
   /// Error(kTryAgain) when memory does not suffice, and Error(kConfig) for a text of no_decay that
-  /// is in no parameter's name.
+  /// is in no parameter's name, and as state_tensors().
   Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings);
 
   /// Of some of the numbers alone: `slices` of `parameters` are all that is held and updated, with
@@ -108,8 +114,9 @@ class Optimizer {
   AdamWSettings settings_;
   std::size_t parameters_;  ///< how many there are
   std::vector<Slice> slices_;
-  std::vector<Moments> moments_;  ///< of the slices
-  std::vector<bool> decays_;      ///< of the parameters
+  std::vector<Moments> moments_;            ///< of the slices
+  std::vector<bool> decays_;                ///< of the parameters
+  std::vector<std::size_t> first_numbers_;  ///< of the parameters: sets parts apart in the noise
   std::vector<StateTensor> state_;
 };
 

@@ -147,12 +147,25 @@ void TrainOptions::visit(config::Visitor& visitor) {
 }
 
 void DistOptions::visit(config::Visitor& visitor) {
+  visitor.value({.name = "grid",
+                 .help = "how the ranks share out the training: fixed = as zero and tensor say; "
+                         "auto = these are chosen so that it fits into memory, nothing being cut "
+                         "that need not be (`nativo memory --ranks` says what)",
+                 .choices = {"fixed", "auto"}},
+                grid);
   visitor.value({.name = "zero",
                  .help = "ZeRO stage, what is sharded over the ranks: 0 = nothing, 1 = the "
-                         "optimizer's state, 2 = gradients too",
+                         "optimizer's state, 2 = gradients too, 3 = a node has the parameters once",
                  .min = 0,
-                 .max = 2},
+                 .max = 3},
                 zero);
+  visitor.value({.name = "tensor",
+                 .help = "neighbouring ranks that share one model, each with a part of every layer "
+                         "(tensor parallel); divides the ranks, heads, key/value heads and the "
+                         "width of the feed-forward",
+                 .min = 1,
+                 .max = 1024},
+                tensor);
   visitor.value({.name = "timeout",
                  .help = "seconds that a rank waits for the others before it names those that are "
                          "missing and ends; 0 = for ever",

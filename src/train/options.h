@@ -51,7 +51,9 @@ struct TrainOptions {
 /// [dist]: how several ranks (mpirun, srun) train together. No bit of a checkpoint's meaning
 /// depends on it: it is not part of what a run must be continued with.
 struct DistOptions {
+  std::string grid = "fixed";
   std::int64_t zero = 1;
+  std::int64_t tensor = 1;
   double timeout = 600.0;
 
   void visit(config::Visitor& visitor);

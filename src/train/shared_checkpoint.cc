@@ -33,13 +33,13 @@ void SharedCheckpoint::plan_files(const model::Decoder& decoder, const Optimizer
   };
   std::vector<model::TensorToWrite> weights;
   for (const model::Parameter& parameter : decoder.trainable()) {
-    weights.push_back({.name = parameter.name, .shape = parameter.shape, .values = {}});
+    weights.push_back({.name = parameter.name, .shape = parameter.whole_shape(), .values = {}});
   }
   add(checkpoint_weights(lora_.has_value()), weights, {{"format", "pt"}});
   std::vector<model::TensorToWrite> moments;
   for (const StateTensor& tensor : state_tensors(decoder.trainable(), optimizer.type())) {
     moments.push_back({.name = tensor.name,
-                       .shape = tensor.shape,
+                       .shape = tensor.whole_shape(),
                        .values = {},
                        .stored = model::StoredValues{tensor.type, {}}});
   }
@@ -47,31 +47,100 @@ void SharedCheckpoint::plan_files(const model::Decoder& decoder, const Optimizer
 }
 
 void SharedCheckpoint::plan_ranges(const model::Decoder& decoder, const Optimizer& optimizer) {
-  const auto add = [&](const std::string& file, const std::string& tensor, std::uint64_t begin,
-                       std::span<const std::byte> bytes) {
-    ranges_.push_back({file, files_.at(file).offsets.at(tensor) + begin, bytes});
-  };
   const char* weights = checkpoint_weights(lora_.has_value());
   std::map<std::size_t, Slice> own;  // by parameter
   for (const Slice& slice : parallel_.own_slices()) {
     own[slice.parameter] = slice;
     const model::Parameter& parameter = decoder.trainable()[slice.parameter];
-    add(weights, parameter.name, slice.begin * sizeof(float),
-        std::as_bytes(parameter.value.subspan(slice.begin, slice.count)));
+    add({weights, parameter.name, &parameter.part, sizeof(float), slice.begin,
+         std::as_bytes(parameter.value.subspan(slice.begin, slice.count))});
   }
   for (const StateTensor& tensor : optimizer.state()) {
     const auto found = own.find(tensor.parameter);
     if (found == own.end()) continue;  // held here, but another rank's to write
     const std::size_t size = model::bytes_of(tensor.type);
-    const std::size_t begin = found->second.begin / tensor.block * size;
-    const std::size_t bytes = (found->second.count + tensor.block - 1) / tensor.block * size;
-    add(kCheckpointOptimizer, tensor.name, begin,
-        std::span<const std::byte>(tensor.bytes).subspan(begin - tensor.begin, bytes));
+    const std::size_t first = found->second.begin / tensor.block;
+    const std::size_t count = (found->second.count + tensor.block - 1) / tensor.block;
+    add({kCheckpointOptimizer, tensor.name, &tensor.part, size, first,
+         std::span<const std::byte>(tensor.bytes)
+             .subspan(first * size - tensor.begin, count * size)});
   }
   if (!parallel_.is_root()) return;
   for (const auto& [name, file] : files_) {
     ranges_.push_back({name, 0, std::as_bytes(std::span(file.head))});
   }
+}
+
+void SharedCheckpoint::add(const Numbers& numbers) {
+  const bool is_whole = !numbers.part->is_cut();
+  // What all tensor-parallel ranks have, the first of them writes.
+  if (is_whole && !parallel_.grid().tensor().is_root()) return;
+  if (!is_whole && !numbers.part->is_rows()) return add_columns(numbers);
+  const std::uint64_t first = numbers.part->begin + numbers.first;
+  ranges_.push_back({numbers.file,
+                     files_.at(numbers.file).offsets.at(numbers.tensor) + first * numbers.size,
+                     numbers.bytes});
+}
+
+/// Whole rows are shared out among the ranks that have columns of them; of the first and the last
+/// row, which may belong to other ranks in part, each writes its own.
+void SharedCheckpoint::add_columns(const Numbers& numbers) {
+  const model::TensorPart& part = *numbers.part;
+  const std::uint64_t offset = files_.at(numbers.file).offsets.at(numbers.tensor);
+  const std::size_t end = numbers.first + numbers.bytes.size() / numbers.size;
+  const std::size_t begin_rows =
+      std::min(end, (numbers.first + part.run - 1) / part.run * part.run);
+  const std::size_t end_rows = std::max(begin_rows, end / part.run * part.run);
+  const auto bytes_of = [&](std::size_t from, std::size_t to) {
+    return numbers.bytes.subspan((from - numbers.first) * numbers.size, (to - from) * numbers.size);
+  };
+  const auto add_piece = [&](std::size_t from, std::size_t to) {
+    if (from == to) return;
+    const std::size_t there = from / part.run * part.stride + part.begin + from % part.run;
+    ranges_.push_back({numbers.file, offset + there * numbers.size, bytes_of(from, to)});
+  };
+  add_piece(numbers.first, begin_rows);
+  add_piece(end_rows, end);
+  Numbers rows = numbers;
+  rows.first = begin_rows;
+  rows.bytes = bytes_of(begin_rows, end_rows);
+  if (begin_rows < end_rows) assemble(rows, offset);
+}
+
+/// Collective over the ranks that have the rows' other columns.
+void SharedCheckpoint::assemble(const Numbers& rows, std::uint64_t offset) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;  // bytes of a rank at a time
+  dist::Communicator& ranks = parallel_.grid().tensor();
+  const auto me = static_cast<std::size_t>(ranks.rank());
+  const std::size_t here = rows.part->run * rows.size;  // bytes of a row
+  const std::size_t there = rows.part->stride * rows.size;
+  const std::size_t count = rows.bytes.size() / here;
+  const std::vector<dist::Part> shares = dist::even_parts(count, ranks.size());
+  const dist::Part mine = shares[me];
+  std::vector<std::byte>& assembled = assembled_.emplace_back(mine.count * there);
+  const std::size_t most = std::max<std::size_t>(1, kPiece / here);
+  std::vector<std::byte> pieces;
+  for (std::size_t row = 0; row < count; row += most) {
+    const std::size_t some = std::min(most, count - row);
+    pieces.resize(shares.size() * some * here);
+    std::vector<dist::Part> parts;
+    for (std::size_t r = 0; r < shares.size(); ++r) {
+      parts.push_back({r * some * here, some * here});
+    }
+    std::ranges::copy(rows.bytes.subspan(row * here, some * here),
+                      std::span(pieces).subspan(parts[me].begin).begin());
+    ranks.all_gather(std::span(pieces), parts);
+    for (std::size_t i = std::max(row, mine.begin);
+         i < std::min(row + some, mine.begin + mine.count); ++i) {
+      for (std::size_t r = 0; r < shares.size(); ++r) {
+        std::copy_n(pieces.data() + parts[r].begin + (i - row) * here, here,
+                    assembled.data() + (i - mine.begin) * there + r * here);
+      }
+    }
+  }
+  if (mine.count == 0) return;
+  const std::uint64_t first = rows.first / rows.part->run + mine.begin;
+  ranges_.push_back({rows.file, offset + first * there, assembled, true});
 }
 
 void SharedCheckpoint::begin(const fs::path& folder, std::string state,
@@ -84,6 +153,7 @@ void SharedCheckpoint::begin(const fs::path& folder, std::string state,
   lora_.reset();
   if (decoder.lora() != nullptr) lora_ = *decoder.lora();
   ranges_.clear();
+  assembled_.clear();
   files_.clear();
   plan_files(decoder, optimizer);
   plan_ranges(decoder, optimizer);
@@ -92,7 +162,9 @@ void SharedCheckpoint::begin(const fs::path& folder, std::string state,
   });
   if (copies) {
     std::vector<std::span<const std::byte>*> spans;
-    for (Range& range : ranges_) spans.push_back(&range.bytes);
+    for (Range& range : ranges_) {
+      if (!range.is_copy) spans.push_back(&range.bytes);
+    }
     snapshot_.take(spans);
   }
   if (parallel_.is_root()) {
@@ -100,7 +172,7 @@ void SharedCheckpoint::begin(const fs::path& folder, std::string state,
     disk_.make_folders(folder_);
     for (const auto& [name, file] : files_) disk_.create(folder_ / name)->close();
   }
-  parallel_.ranks().barrier();  // the files are there
+  parallel_.grid().world().barrier();  // the files are there
 }
 
 void SharedCheckpoint::write() {
@@ -130,7 +202,8 @@ Json SharedCheckpoint::finish() {
   for (const Range& range : ranges_) {
     mine.push_back({range.file, range.begin, range.begin + range.bytes.size(), range.sha256});
   }
-  const std::vector<std::string> all = dist::all_gather_text(parallel_.ranks(), dump_json(mine));
+  const std::vector<std::string> all =
+      dist::all_gather_text(parallel_.grid().world(), dump_json(mine));
   if (!parallel_.is_root()) return {};
   std::map<std::string, std::vector<io::RangeDigest>> ranges;
   for (const std::string& text : all) {

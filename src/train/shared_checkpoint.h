@@ -1,10 +1,13 @@
 // A checkpoint's folder that several ranks write together: global tensors at places known before,
 // each rank's own ranges of them from where they are, one manifest at the end by the first.
 // Not here: which checkpoints there are, and when a folder gets its name (checkpoint.h).
+// Tensor-parallel ranks have columns of some tensors: they hand each other what makes rows of them,
+// so that a rank's ranges are few and long.
 // Rule: its tensors' bytes are those that one rank alone would write; how many ranks there were
 // shows in the ranges of the digests alone.
 #pragma once
 
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -50,11 +53,25 @@ class SharedCheckpoint {
     std::string file;
     std::uint64_t begin = 0;  ///< in the file
     std::span<const std::byte> bytes;
+    bool is_copy = false;
     std::string sha256 = {};  ///< once written
+  };
+  /// Numbers of one tensor that this rank has, of `size` bytes each: from number `first` of its
+  /// part on.
+  struct Numbers {
+    std::string file;
+    std::string tensor;
+    const model::TensorPart* part = nullptr;
+    std::size_t size = 0;
+    std::size_t first = 0;
+    std::span<const std::byte> bytes;
   };
 
   void plan_files(const model::Decoder& decoder, const Optimizer& optimizer);
   void plan_ranges(const model::Decoder& decoder, const Optimizer& optimizer);
+  void add(const Numbers& numbers);
+  void add_columns(const Numbers& numbers);
+  void assemble(const Numbers& rows, std::uint64_t offset);
 
   DataParallel& parallel_;
   io::Disk& disk_;
@@ -66,6 +83,7 @@ class SharedCheckpoint {
   std::map<std::string, File> files_;
   std::vector<Range> ranges_;
   Snapshot snapshot_;
+  std::deque<std::vector<std::byte>> assembled_;  ///< rows, of columns that other ranks have, too
 };
 
 }  // namespace nativo::train

@@ -38,6 +38,13 @@ struct Share {
   dist::Part suspects = {};  ///< rows of the step whose loss is not finite
 };
 
+/// Ranks that hold one model together stop together.
+bool asks_to_stop(DataParallel& parallel, const std::function<bool()>& stop) {
+  const bool mine = stop && stop();
+  dist::Communicator& ranks = parallel.grid().tensor();
+  return ranks.size() == 1 ? mine : dist::any_rank(ranks, mine);
+}
+
 /// The shares of all ranks, by rank.
 std::vector<Share> exchange(dist::Communicator& ranks, const Share& mine) {
   const double numbers[] = {mine.stopped ? 1.0 : 0.0, mine.loss,
@@ -102,7 +109,7 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& para
   for (std::size_t round = 0; round < rounds; gradients.end_round(++round == rounds)) {
     const std::size_t at = share.begin + round * micro;
     if (!goes_on || at >= end) continue;
-    if (round > 0 && stop && stop()) {
+    if (round > 0 && asks_to_stop(parallel, stop)) {
       mine.stopped = true;
       goes_on = false;
       continue;
@@ -130,16 +137,16 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& para
       goes_on = false;
     }
   }
-  gradients.finish();
+  parallel.finish_gradients();
   double loss = 0.0;
-  for (const Share& of : exchange(parallel.ranks(), mine)) {
+  for (const Share& of : exchange(parallel.grid().data(), mine)) {
     if (of.stopped) mine.stopped = true;
     loss += of.loss;
     const auto suspects = rows.subspan(of.suspects.begin, of.suspects.count);
     outcome.suspects.insert(outcome.suspects.end(), suspects.begin(), suspects.end());
   }
   if (mine.stopped) return std::nullopt;
-  add_up_sources(parallel.ranks(), examples, rows, outcome.sources);
+  add_up_sources(parallel.grid().data(), examples, rows, outcome.sources);
   outcome.loss = loss / static_cast<double>(outcome.targets);
   outcome.gradient_norm = outcome.suspects.empty() ? parallel.gradient_norm()
                                                    : std::numeric_limits<double>::quiet_NaN();

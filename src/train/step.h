@@ -35,9 +35,10 @@ struct StepOutcome {
 
 /// Overwrites the gradients of `decoder` with those of the mean loss over all targets of `rows`,
 /// which are the batch of `step`: each rank computes its share of them, and gets the sums of
-/// GradientSums::finish(). `stop` (may be empty) is asked between micro-batches; after a yes
-/// on any rank there is no outcome on any, and nothing but the gradients was touched. A micro-batch
-/// whose loss is not finite is its rank's last one. The outcome is the same on all ranks.
+/// DataParallel::finish_gradients(). `stop` (may be empty) is asked between micro-batches; after a
+/// yes on any rank there is no outcome on any, and nothing but the gradients was touched. A
+/// micro-batch whose loss is not finite is its rank's last one. The outcome is the same on all
+/// ranks.
 [[nodiscard]] std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& parallel,
                                                    std::span<const Example> examples,
                                                    std::span<const Row* const> rows,

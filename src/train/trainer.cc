@@ -49,11 +49,11 @@ class Run {
         policy_(spike_policy(options_.on_spike)),
         plan_(input.train, options_, input.decoder.config()),
         schedule_(make_schedule(options_, plan_.steps())),
-        parallel_(input.ranks, input.decoder, input.dist.zero),
+        parallel_(input.grid, input.decoder, input.dist.zero),
         optimizer_(std::as_const(input.decoder).trainable(), adamw_settings(options_),
                    parallel_.updated_slices()),
         store_(input.dir, input.key, options_.keep, input.disk, &parallel_) {
-    parallel_.ranks().set_timeout(input.dist.timeout);
+    parallel_.grid().set_timeout(input.dist.timeout);
   }
 
   TrainResult run() {
@@ -71,12 +71,13 @@ class Run {
     started_ = monotonic_seconds();
     if (state_.step < plan_.steps()) {
       if (parallel_.is_root()) {
-        monitor_.emplace(MonitorSettings{.label = input_.label,
-                                         .dir = input_.dir,
-                                         .steps = plan_.steps(),
-                                         .gemm_rate = input_.gemm_rate * parallel_.ranks().size(),
-                                         .disk = input_.disk},
-                         last_saved_);
+        monitor_.emplace(
+            MonitorSettings{.label = input_.label,
+                            .dir = input_.dir,
+                            .steps = plan_.steps(),
+                            .gemm_rate = input_.gemm_rate * parallel_.grid().world().size(),
+                            .disk = input_.disk},
+            last_saved_);
       }
       event(resumed ? "resume" : "start");
       parallel_.gradients().enable(training_shape(options_).gradients);
@@ -153,7 +154,7 @@ class Run {
   // On all ranks when on any.
   bool must_stop() {
     const bool mine = input_.should_stop && input_.should_stop();
-    return parallel_.is_alone() ? mine : dist::any_rank(parallel_.ranks(), mine);
+    return parallel_.is_alone() ? mine : dist::any_rank(parallel_.grid().world(), mine);
   }
 
   void event(std::string_view name, const Json& detail = Json::object()) {
@@ -163,7 +164,7 @@ class Run {
   // What all ranks fail with alike. None ends before the first has written what it has to: the
   // launcher would take that one down, too.
   [[noreturn]] void fail(const Error& error) {
-    parallel_.ranks().barrier();
+    parallel_.grid().world().barrier();
     if (parallel_.is_root()) throw Error(error);
     throw Error(error.code(), "");
   }
@@ -252,7 +253,7 @@ class Run {
     show_life(heartbeat::Phase::kEvaluate);
     const auto measure = [&](const std::vector<Example>& examples) {
       return evaluate(input_.decoder, examples, options_.seq_len, options_.micro_batch,
-                      &parallel_.ranks());
+                      &parallel_.grid().data());
     };
     state_.eval_loss = measure(input_.heldout);
     state_.base_eval_loss = measure(input_.base_heldout);

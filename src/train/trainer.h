@@ -13,6 +13,7 @@
 
 #include "base/interrupt.h"
 #include "dist/communicator.h"
+#include "dist/grid.h"
 #include "io/file.h"
 #include "model/decoder.h"
 #include "train/example.h"
@@ -34,10 +35,11 @@ struct TrainInput {
   /// Copied into every checkpoint (tokenizer.model ...), so that each is a model folder of its own.
   std::map<std::string, std::string> extra_files = {};
   double gemm_rate = 0.0;  ///< of this machine, see flops.h; 0 = unknown: shares of it are not told
-  /// The ranks that train together, each with a decoder of the same weights and with the same data
-  /// and options; null = this process alone. It outlives the decoder. The first rank writes what is
-  /// one file for all, and speaks.
-  dist::Communicator* ranks = nullptr;
+  /// The ranks that train together, each with a decoder of the same weights (or, of tensor-parallel
+  /// ones, with its part of them: Decoder::ranks()) and with the same data and options; null = this
+  /// process alone. It outlives the decoder. The first rank writes what is one file for all, and
+  /// speaks.
+  dist::Grid* grid = nullptr;
   DistOptions dist = {};
   io::Disk& disk = io::posix_disk();
   /// Asked between steps and between micro-batches; true = forget the step that was begun, save a
@@ -78,7 +80,8 @@ struct TrainResult {
 TrainResult train(const TrainInput& input);
 
 /// Mean loss a target, of examples that are packed like the training's; nothing when none has a
-/// target. Several ranks share the work; all get the same bits, those that one alone would.
+/// target. Several ranks (Grid::data()) share the work; all get the same bits, those that one alone
+/// would.
 [[nodiscard]] std::optional<double> evaluate(model::Decoder& decoder,
                                              const std::vector<Example>& examples,
                                              std::int64_t seq_len, std::int64_t micro_batch,

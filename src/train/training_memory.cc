@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "dist/grid.h"
+#include "dist/node_communicator.h"
 #include "model/memory_plan.h"
 #include "train/gradient_sums.h"
 #include "train/optimizer.h"
@@ -63,6 +65,20 @@ Adapted adapted(const model::DecoderConfig& config, const TrainOptions& options,
   how.quantization = quantization_of(options.method, lora);
   how.lora = model::resolve_lora(lora.lora, config);
   return how;
+}
+
+/// What passes through shared memory: of all ranks, and of a grid's rows and columns.
+std::size_t exchange_bytes(const RankCount& ranks) {
+  const dist::NodeSettings settings;
+  return 2 * settings.stage_bytes * (ranks.tensor > 1 ? 3 : 1);
+}
+
+/// Of a tensor-parallel rank's parameters, those that are columns of the whole.
+double column_share(const model::DecoderConfig& config, const RankCount& ranks) {
+  if (ranks.tensor == 1) return 0.0;
+  const std::int64_t columns =
+      config.layers * config.hidden_size * (config.q_width() + config.intermediate_size);
+  return static_cast<double>(columns) / static_cast<double>(config.parameter_count());
 }
 
 /// From ZeRO stage 2 on; see GradientSums.
@@ -130,29 +146,37 @@ std::size_t TrainingMemory::peak() const {
   return most;
 }
 
-TrainingMemory training_memory(const model::DecoderConfig& config, const TrainOptions& options,
+TrainingMemory training_memory(const model::DecoderConfig& whole, const TrainOptions& options,
                                const LoraTableOptions& lora, const RankCount& ranks) {
-  const Adapted how = adapted(config, options, lora);
+  dist::require_grid(ranks.ranks, ranks.tensor);
+  const model::DecoderConfig config = model::tensor_part(whole, ranks.tensor);
+  const std::int64_t data = std::max<std::int64_t>(1, ranks.ranks / ranks.tensor);
+  const std::int64_t per_node = ranks.per_node == 0 ? ranks.ranks : ranks.per_node;
+  const auto neighbours = static_cast<std::size_t>(
+      std::clamp<std::int64_t>(per_node / ranks.tensor, 1, data));  // with the same part
+  const Adapted how = adapted(whole, options, lora);
   const model::LoraConfig* adapters = how.lora ? &*how.lora : nullptr;
   model::TrainingShape shape = training_shape(options);
-  if (ranks.ranks > 1) shape.gradients = model::GradientMemory::kApart;
+  if (data > 1) shape.gradients = model::GradientMemory::kApart;
   const model::MemoryPlan plan = model::memory_plan(config, how.quantization, adapters, shape);
   const std::int64_t trained =
       adapters != nullptr ? lora_parameter_count(*adapters, config) : config.parameter_count();
   const StateType state = state_type_from_option(options.optimizer_state);
-  const bool passes = ranks.zero >= 2 && ranks.ranks > 1 && adapters == nullptr;
-  const std::int64_t own = (trained + ranks.ranks - 1) / ranks.ranks;  // to a piece of the norm
+  const bool passes = ranks.zero >= 2 && data > 1 && adapters == nullptr;
+  const std::int64_t own = (trained + data - 1) / data;  // to a piece of the norm
   const std::size_t moments = state_bytes(state, ranks.zero >= 1 ? own : trained);
+  const std::size_t weights = plan.memory.parameters + plan.memory.quantized_parameters;
 
   TrainingMemory memory;
   Table table(memory);
   table.from("program", Phase::kLoad, kProgramBytes);
   table.from("buffers", Phase::kLoad, kBufferBytes);
-  table.from("weights", Phase::kLoad, plan.memory.parameters + plan.memory.quantized_parameters);
+  if (ranks.ranks > 1) table.from("exchange", Phase::kLoad, exchange_bytes(ranks));
+  table.from("weights", Phase::kLoad, ranks.zero >= 3 ? weights / neighbours : weights);
   table.from("adapters", Phase::kLoad, plan.memory.adapters);
   table.from("optimizer state", Phase::kLoad, moments);
   table.from("gradients", Phase::kForward,
-             passes ? gradients_that_pass(config, ranks.ranks) : plan.memory.gradients);
+             passes ? gradients_that_pass(config, data) : plan.memory.gradients);
   table.pass(Phase::kForward, plan.forward, plan.memory.pass);
   table.pass(Phase::kBackward, plan.backward, plan.memory.pass);
   const bool shared = shape.gradients == model::GradientMemory::kShared && adapters == nullptr;
@@ -160,10 +184,12 @@ TrainingMemory training_memory(const model::DecoderConfig& config, const TrainOp
       shared ? static_cast<std::size_t>(trained) * sizeof(float) : std::size_t{0};
   table.pass(Phase::kStep, {{"gradients", gradients}}, plan.memory.pass);
   table.pass(Phase::kSave, plan.backward, plan.memory.pass);
-  if (options.background_checkpoints) {
-    table.set("snapshot", Phase::kSave,
-              static_cast<std::size_t>(own) * sizeof(float) + state_bytes(state, own));
-  }
+  // A copy of all, or of what tensor-parallel ranks have columns of and write as rows.
+  const double share = options.background_checkpoints ? 1.0 : column_share(config, ranks);
+  table.set("snapshot", Phase::kSave,
+            static_cast<std::size_t>(
+                share * static_cast<double>(static_cast<std::size_t>(own) * sizeof(float) +
+                                            state_bytes(state, own))));
   return memory;
 }
 

@@ -32,7 +32,8 @@ struct MemoryPurpose {
 struct TrainingMemory {
   /// "program", "buffers", "weights", "adapters", "gradients", "optimizer state", "activations",
   /// "logits", "scratch", "idle" (reserved for activations, not in use at that moment), "snapshot"
-  /// (of a checkpoint being written), "data"; without those that are 0 throughout.
+  /// (of a checkpoint being written), "exchange" (between ranks), "data"; without those that are 0
+  /// throughout.
   std::vector<MemoryPurpose> purposes;
 
   /// Resident in `phase`: the sum over the purposes.
@@ -54,11 +55,13 @@ inline constexpr std::size_t kBufferBytes = std::size_t{20} << 20;
 struct RankCount {
   std::int64_t ranks = 1;
   std::int64_t zero = 1;
+  std::int64_t tensor = 1;
+  std::int64_t per_node = 0;  ///< ranks on a node; 0 = all
 };
 
 /// What the largest of the ranks of a run of `config` with these options holds; its data, 5 bytes a
-/// token, come on top. Throws Error(kConfig) for options that are none (method, recompute,
-/// optimizer_state).
+/// token, come on top. What a node has once is shared out among its ranks. Throws Error(kConfig)
+/// for options that are none (method, recompute, optimizer_state, dist.tensor).
 [[nodiscard]] TrainingMemory training_memory(const model::DecoderConfig& config,
                                              const TrainOptions& options,
                                              const LoraTableOptions& lora,

@@ -197,6 +197,27 @@ void check_background(Communicator& communicator, const std::vector<int>& nodes)
   }
 }
 
+/// Memory that a node has once: every rank writes its part, and all see all parts.
+void check_in_common(Communicator& communicator) {
+  constexpr std::size_t kCount = 5003;
+  const auto memory = communicator.allocate_shared(kCount * sizeof(float), "a test");
+  const std::span<float> values(reinterpret_cast<float*>(memory.data()), kCount);
+  const auto parts = odd_parts(kCount, communicator.size());
+  for (const int salt : {5, 6}) {
+    const Part mine = parts[static_cast<std::size_t>(communicator.rank())];
+    for (std::size_t i = mine.begin; i < mine.begin + mine.count; ++i) {
+      values[i] = number(communicator.rank(), i, salt);
+    }
+    communicator.all_gather(values, parts);
+    for (std::size_t r = 0; r < parts.size(); ++r) {
+      for (std::size_t i = parts[r].begin; i < parts[r].begin + parts[r].count; ++i) {
+        require(values[i] == number(static_cast<int>(r), i, salt), "memory in common");
+      }
+    }
+    communicator.barrier();
+  }
+}
+
 void check_texts(Communicator& communicator) {
   const std::string mine(static_cast<std::size_t>(3 * communicator.rank()), 'a');
   const auto texts = all_gather_text(communicator, mine);
@@ -227,6 +248,7 @@ void check_collectives(Communicator& communicator, const std::vector<int>& nodes
   check_type<double>(communicator, nodes);
   check_type<std::int64_t>(communicator, nodes);
   check_background(communicator, nodes);
+  check_in_common(communicator);
   check_texts(communicator);
   communicator.barrier();
 }

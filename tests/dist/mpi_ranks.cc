@@ -1,5 +1,6 @@
 // A rank of the tests under mpirun: does all that check_collectives() asks for, on the world and on
-// parts of it. `late` as argument: rank 1 does not come to the last collective.
+// parts of it. `late` as argument: rank 1 does not come to the last collective; `late_window`: not
+// to share memory; `late_start`: not to MPI's start.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -25,18 +26,23 @@ std::vector<int> nodes_of(int ranks) {
   return nodes;
 }
 
-int check(bool one_is_late) {
+void come_late() { std::this_thread::sleep_for(std::chrono::seconds(30)); }
+
+int check(const std::string& how) {
   using namespace nativo;
   set_thread_count(1);
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  if (how == "late_start" && rank != nullptr && std::atoi(rank) == 1) come_late();
   const auto world = dist::connect();
   if (world->size() < 2) {
     std::fprintf(stderr, "started without mpirun\n");
     return 1;
   }
-  if (one_is_late) {
+  if (how.starts_with("late")) {
     world->set_timeout(1.0);
     world->barrier();
-    if (world->rank() == 1) std::this_thread::sleep_for(std::chrono::seconds(30));
+    if (world->rank() == 1) come_late();
+    if (how == "late_window") static_cast<void>(world->allocate(64, "a test"));
     world->barrier();
   }
   dist::check_collectives(*world, nodes_of(world->size()));
@@ -51,7 +57,7 @@ int check(bool one_is_late) {
 
 int main(int argc, char** argv) {
   try {
-    return check(argc > 1 && std::string(argv[1]) == "late");
+    return check(argc > 1 ? argv[1] : "");
   } catch (const nativo::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return static_cast<int>(error.code());

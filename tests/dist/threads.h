@@ -113,6 +113,9 @@ class ThreadFabric final : public Fabric {
   std::vector<std::byte*> share(std::size_t bytes, std::string_view /*what*/) override {
     return hub_->share(nodes()[static_cast<std::size_t>(rank_)], shares_++, bytes);
   }
+  std::byte* share_one(std::size_t bytes, std::string_view what) override {
+    return share(bytes, what).front();
+  }
   std::unique_ptr<Message> send(int to, std::span<const std::byte> bytes) override {
     hub_->put(rank_, to, bytes);
     return std::make_unique<Sent>();

@@ -5,19 +5,16 @@
 
 #include <atomic>
 #include <cmath>
-#include <functional>
 #include <limits>
-#include <mutex>
 #include <set>
 
 #include "base/error.h"
-#include "dist/threads.h"
 #include "model/hf_directory.h"
-#include "model/lora_config.h"
 #include "train/checkpoint.h"
 #include "train/checkpoint_files.h"
 #include "train/micro.h"
 #include "train/optimizer.h"
+#include "train/ranks.h"
 
 namespace nativo::train {
 namespace {
@@ -25,92 +22,14 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Nodes = std::vector<int>;
 
-// Two pieces of the norm in the embedding: a border inside a tensor.
-model::DecoderConfig wide_config() {
-  model::DecoderConfig config = micro::config();
-  config.vocab_size = 2048;
-  return config;
-}
-
-struct Outcome {
-  TrainResult result;
-  std::vector<float> weights;
-  bool stopped = false;
-  std::vector<std::string> messages = {};  // of the ranks that failed
-};
-
-using Change = std::function<void(TrainInput&)>;
-
-class DataParallelTest : public micro::TrainTest {
- protected:
-  // Trains on threads, `nodes[r]` the node of rank r, in root_ / name.
-  Outcome run(const std::string& name, const Nodes& nodes, const Change& change = {},
-              bool lora = false) {
-    Outcome outcome;
-    std::mutex mutex;
-    dist::threads::run_ranks(nodes, [&](dist::Communicator& ranks) {
-      model::Decoder decoder(wide_config());
-      decoder.initialize(5);
-      if (lora) {
-        model::LoraOptions options;
-        options.rank = 4;
-        options.dropout = 0.1;
-        decoder.attach_lora(model::resolve_lora(options, decoder.config()), 3);
-      }
-      TrainInput input = micro::input(decoder, root_ / name);
-      input.options.batch_tokens = 8 * input.options.seq_len;
-      input.options.max_steps = 7;
-      input.options.lr = 1e-3;
-      input.options.eps = 1e-5;
-      input.options.checkpoint_every = 3;
-      input.options.eval_every = 3;
-      input.options.background_checkpoints = true;
-      if (change) change(input);
-      input.ranks = &ranks;
-      try {
-        const TrainResult result = train(input);
-        const std::lock_guard lock(mutex);
-        if (ranks.is_root()) outcome.result = result;
-      } catch (const Error& error) {
-        const std::lock_guard lock(mutex);
-        outcome.stopped = true;
-        outcome.messages.emplace_back(error.what());
-      }
-      std::vector<float> weights;
-      for (const model::Parameter& parameter : std::as_const(decoder).trainable()) {
-        weights.insert(weights.end(), parameter.value.begin(), parameter.value.end());
-      }
-      const std::lock_guard lock(mutex);
-      if (outcome.weights.empty()) outcome.weights = weights;
-      EXPECT_TRUE(outcome.weights == weights) << "all ranks end with the same bits";
-    });
-    return outcome;
-  }
-
-  std::vector<double> losses(const std::string& name) {
-    std::vector<double> losses;
-    for (const std::string& line : micro::metrics(root_ / name)) {
-      const Json json = parse_json(line, "metrics");
-      for (const char* key : {"loss", "eval_loss", "grad_norm"}) {
-        if (json.contains(key))
-          losses.push_back(json[key].is_null() ? -1.0 : json[key].get<double>());
-      }
-    }
-    return losses;
-  }
-
-  void expect_close(const std::string& name, const std::string& reference, double relative) {
-    const std::vector<double> mine = losses(name);
-    const std::vector<double> theirs = losses(reference);
-    ASSERT_EQ(mine.size(), theirs.size());
-    ASSERT_GE(mine.size(), 14U);
-    for (std::size_t i = 0; i < mine.size(); ++i) {
-      EXPECT_NEAR(mine[i], theirs[i], relative * std::abs(theirs[i])) << name << " " << i;
-    }
-  }
-};
+using micro::Change;
+using micro::kLastStage;
+using micro::kOrder;
+using micro::Nodes;
+using micro::Outcome;
+using micro::wide_config;
+using DataParallelTest = micro::RanksTest;
 
 Change zero(std::int64_t stage, const std::string& state = "f32") {
   return [stage, state](TrainInput& input) {
@@ -118,10 +37,6 @@ Change zero(std::int64_t stage, const std::string& state = "f32") {
     input.options.optimizer_state = state;
   };
 }
-
-// f32 sums in another order: 1e-7 a step, over seven steps.
-constexpr double kOrder = 1e-6;
-constexpr std::int64_t kLastStage = 2;
 
 TEST_F(DataParallelTest, AnyNumberOfRanksTrainsAsOne) {
   run("one", {0});
@@ -159,9 +74,10 @@ TEST_F(DataParallelTest, AllStagesEndWithTheSameBits) {
   for (const Nodes& nodes : {Nodes{0, 0, 0, 0}, Nodes{0, 0, 1, 1, 1}, Nodes{0, 1}}) {
     for (const char* state : {"f32", "int8"}) {
       const auto of_stage = [&](std::int64_t stage) {
+        dist_.zero = stage;
         return run(fmt::format("{}-{}-{}", nodes.size(), state, stage), nodes,
                    [&](TrainInput& input) {
-                     zero(stage, state)(input);
+                     input.options.optimizer_state = state;
                      input.options.micro_batch = 4;
                    });
       };
@@ -181,22 +97,32 @@ TEST_F(DataParallelTest, AllStagesEndWithTheSameBits) {
   }
 }
 
+TEST_F(DataParallelTest, ATiedHeadsGradientIsTheEmbeddings) {
+  config_.tie_embeddings = true;
+  const auto whole_batch = [](TrainInput& input) { input.options.micro_batch = 4; };
+  dist_.zero = 0;
+  const Outcome whole = run("whole", {0, 0, 1}, whole_batch);
+  for (std::int64_t stage = 2; stage <= kLastStage; ++stage) {
+    dist_.zero = stage;
+    const std::string name = fmt::format("stage-{}", stage);
+    EXPECT_TRUE(run(name, {0, 0, 1}, whole_batch).weights == whole.weights) << stage;
+  }
+}
+
 // Gradients that pass are summed a micro-batch at a time, in another order; ranks with fewer
 // micro-batches than others, or none, take part in the sums.
 TEST_F(DataParallelTest, GradientsThatPassAccumulateOverMicroBatches) {
   for (const std::int64_t rows : {2, 5, 11}) {
-    const auto uneven = [rows](std::int64_t stage) {
-      return [rows, stage](TrainInput& input) {
-        input.dist.zero = stage;
-        input.options.batch_tokens = rows * input.options.seq_len;
-      };
+    const auto uneven = [rows](TrainInput& input) {
+      input.options.batch_tokens = rows * input.options.seq_len;
     };
     const std::string one = fmt::format("one-{}", rows);
-    run(one, {0}, uneven(0));
+    run(one, {0}, uneven);
     for (std::int64_t stage = 2; stage <= kLastStage; ++stage) {
       for (const Nodes& nodes : {Nodes{0, 0, 0}, Nodes{0, 0, 1, 1}}) {
         const std::string name = fmt::format("{}-{}-{}", rows, stage, nodes.size());
-        run(name, nodes, uneven(stage));
+        dist_.zero = stage;
+        run(name, nodes, uneven);
         expect_close(name, one, kOrder);
       }
     }
@@ -207,7 +133,8 @@ TEST_F(DataParallelTest, AdaptersTooAndOneMicroBatchOrMany) {
   run("one", {0}, {}, true);
   const Outcome whole = run("whole", {0, 0, 0}, zero(0), true);
   for (std::int64_t stage = kLastStage; stage > 0; --stage) {
-    const Outcome sharded = run("sharded", {0, 0, 0}, zero(stage), true);
+    dist_.zero = stage;
+    const Outcome sharded = run("sharded", {0, 0, 0}, {}, true);
     EXPECT_TRUE(whole.weights == sharded.weights) << stage;
     if (stage > 1) fs::remove_all(root_ / "sharded");
   }
@@ -272,6 +199,27 @@ TEST_F(DataParallelTest, StoppedAndGoneOnIsNeverStopped) {
     EXPECT_TRUE(resumed.weights == through.weights) << questions;
     EXPECT_EQ(micro::metrics(root_ / name), micro::metrics(root_ / "through"));
   }
+}
+
+TEST_F(DataParallelTest, ParametersInCommonAreResumedAndTakenBack) {
+  dist_.zero = 3;
+  const Outcome through = run("through", {0, 0, 1, 1});
+  const Outcome stopped = run("stopped", {0, 0, 1, 1}, stop_after(4, 2, 3));
+  EXPECT_TRUE(stopped.stopped);
+  const Outcome resumed = run("stopped", {0, 0, 1, 1});
+  EXPECT_TRUE(resumed.weights == through.weights);
+  const auto poisoned = [](TrainInput& input) {
+    if (input.decoder.ranks().weights->place().node_rank == 0) {
+      input.decoder.parameters()[0].value[2047 * 16] = std::numeric_limits<float>::infinity();
+    }
+    input.decoder.ranks().weights->barrier();
+    input.train[7].tokens[1] = 2047;
+    input.options.on_spike = "rollback";
+    input.options.no_decay = {"embed_tokens"};
+    input.heldout.clear();
+  };
+  const Outcome rolled_back = run("rollback", {0, 0, 0}, poisoned);
+  EXPECT_GT(rolled_back.result.rollbacks, 0);
 }
 
 TEST_F(DataParallelTest, CheckpointsKnowNoWorldSize) {

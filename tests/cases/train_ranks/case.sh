@@ -27,7 +27,10 @@ expect 0 train "${options[@]}" --out one
 ranks 2 train "${options[@]}" --out two
 [ "$(cat stdout.txt)" = two/model ] || fail "one rank alone says where the model is"
 ranks 4 train "${options[@]}" --out four --set dist.zero=0
-NATIVO_RANKS_PER_NODE=2 ranks 4 train "${options[@]}" --out nodes
+NATIVO_RANKS_PER_NODE=2 ranks 4 train "${options[@]}" --out nodes --set dist.zero=2
+ranks 4 train "${options[@]}" --out grid --set dist.tensor=2 --set dist.zero=3
+ranks 2 train "${options[@]}" --out auto --set dist.grid=auto
+grep -q "dist.zero=1 dist.tensor=1" stderr.txt || fail "the grid is not said"
 
 # Saved by four, gone on with by three and by one.
 cp -r four three
@@ -37,7 +40,7 @@ ranks 3 train "${options[@]}" --out three
 expect 0 train "${options[@]}" --out alone
 says "resuming after step 4 of 6"
 
-python3 - one two four nodes three alone <<'PYTHON' || fail "the losses"
+python3 - one two four nodes grid auto three alone <<'PYTHON' || fail "the losses"
 import json, sys
 def losses(folder):
     lines = [json.loads(line) for line in open(f"{folder}/metrics.jsonl")]
@@ -49,6 +52,9 @@ for folder in sys.argv[2:]:
         assert abs(mine - other) < 1e-6 * abs(other), (folder, mine, other)
 PYTHON
 expect 0 score --model four/checkpoints/step-00000006 --tokens counting.jsonl
+expect 0 score --model grid/model --tokens counting.jsonl
+ranks 2 train "${options[@]}" --out lora --set train.method=lora --set dist.tensor=2
+expect 0 score --model lora/model --tokens counting.jsonl
 
 # A rank that is killed takes the others with it; gone on with, the bits are those of a run that was not.
 long=("${options[@]}" --set train.max_steps=400 --set train.checkpoint_every=20)

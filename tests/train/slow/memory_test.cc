@@ -1,14 +1,14 @@
 // The memory plan against what the system counts: a child trains a model of 30 M parameters, and
 // its greatest resident size must be the plan's.
+#include "train/memory.h"
+
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
 #include <string>
 
-#include "base/rng.h"
 #include "train/micro.h"
 #include "train/trainer.h"
 #include "train/training_memory.h"
@@ -17,30 +17,6 @@ namespace nativo::train {
 namespace {
 
 using MemoryTest = micro::TrainTest;
-
-model::DecoderConfig config() {
-  model::DecoderConfig config;
-  config.vocab_size = 8192;
-  config.hidden_size = 512;
-  config.intermediate_size = 1408;
-  config.layers = 8;
-  config.heads = 8;
-  config.kv_heads = 4;
-  config.head_dim = 64;
-  config.max_positions = 512;
-  return config;
-}
-
-/// A figure of /proc/self/status in bytes.
-double status(const std::string& key) {
-  std::ifstream file("/proc/self/status");
-  std::string word;
-  double kib = 0.0;
-  while (file >> word) {
-    if (word == key + ":" && file >> kib) return kib * 1024.0;
-  }
-  return 0.0;
-}
 
 struct Case {
   const char* name;
@@ -68,18 +44,10 @@ TrainOptions options_of(const Case& of) {
 
 /// Trains; returns how far the process grew beyond what it had.
 double growth(const Case& of, const std::filesystem::path& dir) {
-  std::vector<Example> examples(16);
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    Rng rng(i);
-    examples[i].id = std::to_string(i);
-    for (int t = 0; t < 257; ++t) {
-      examples[i].tokens.push_back(static_cast<std::int32_t>(rng.below(8192)));
-    }
-    examples[i].loss_mask.assign(examples[i].tokens.size(), 1);
-  }
-  const double before = status("VmRSS");
+  std::vector<Example> examples = memory::examples();
+  const double before = memory::figure("/proc/self/status", "VmRSS:");
   const TrainOptions options = options_of(of);
-  model::Decoder decoder(config(), quantization_of(options.method, {}));
+  model::Decoder decoder(memory::config(), quantization_of(options.method, {}));
   if (options.method == std::string("full")) {
     decoder.initialize(1);
   } else {
@@ -88,13 +56,15 @@ double growth(const Case& of, const std::filesystem::path& dir) {
     });
     decoder.attach_lora(model::resolve_lora({}, decoder.config()), 1);
   }
+  const DistOptions alone;
   TrainInput input{.decoder = decoder,
                    .train = std::move(examples),
                    .options = options,
                    .dir = dir,
-                   .key = "key"};
+                   .key = "key",
+                   .dist = alone};
   train(input);
-  return status("VmHWM") - before;
+  return memory::figure("/proc/self/status", "VmHWM:") - before;
 }
 
 TEST_F(MemoryTest, ThePlanIsWhatTheSystemCounts) {
@@ -122,8 +92,8 @@ TEST_F(MemoryTest, ThePlanIsWhatTheSystemCounts) {
     ASSERT_EQ(::read(ends[0], &grown, sizeof grown), static_cast<ssize_t>(sizeof grown));
     ::close(ends[0]);
     ::waitpid(child, nullptr, 0);
-    const auto planned =
-        static_cast<double>(training_memory(config(), options_of(of), {}).peak() - kProgramBytes);
+    const auto planned = static_cast<double>(
+        training_memory(memory::config(), options_of(of), {}).peak() - kProgramBytes);
     std::printf("%-28s planned %7.1f MiB, measured %7.1f MiB: %+.2f %%\n", of.name,
                 planned * 0x1p-20, grown * 0x1p-20, 100.0 * (grown / planned - 1.0));
     EXPECT_NEAR(grown / planned, 1.0, 0.02) << of.name;
