@@ -40,8 +40,8 @@ struct FeatureOptions {
   void visit(config::Visitor& v);
 };
 
-/// [translate.route]. Weights by tools/reference/calibrate_router.py, but for maths, which its texts
-/// hardly have.
+/// [translate.route]. Weights by tools/reference/calibrate_router.py, but for maths, which its
+/// texts hardly have.
 struct RouteOptions {
   std::string complex;      ///< step of the ladder where complex records begin; "" = no routing
   double threshold = 1.0;   ///< a record whose score reaches it is complex
