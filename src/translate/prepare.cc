@@ -87,8 +87,7 @@ Result<std::size_t> verify_prepared(const Prepared& prepared, std::string_view r
   std::ranges::sort(targets, [](std::string_view a, std::string_view b) {
     return a.size() != b.size() ? a.size() > b.size() : a < b;
   });
-  const auto last = std::ranges::unique(targets);
-  targets.erase(last.begin(), last.end());
+  targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
   return text::verify_protected(prepared.text, prepared.spans, result,
                                 [&](std::string_view text, std::size_t i) {
                                   for (const std::string_view target : targets) {
