@@ -7,15 +7,14 @@ Needs argostranslate (pip install --no-deps), ctranslate2, sentencepiece, protob
 input is a document; its sentences end with " ." (no splitter is loaded, which costs Argos more than this). `run`
 prints a line of JSON with its CPU seconds to standard error.
 """
-import argparse
 import json
 import os
 import pathlib
-import resource
 import sys
 import tempfile
 import types
 
+import peer
 import translate
 from words import word
 
@@ -60,24 +59,8 @@ def run(options):
                                       package.Package(pathlib.Path(options.folder)))
     documents = [line.rstrip("\n") for line in sys.stdin]
     engine.translate(word(1) + " .")
-    before = os.times()
-    results = [engine.translate(document) for document in documents]
-    after = os.times()
-    print("\n".join(results))
-    print(json.dumps({"cpu_s": after.user + after.system - before.user - before.system,
-                      "wall_s": after.elapsed - before.elapsed,
-                      "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                      "version": ctranslate2.__version__}), file=sys.stderr)
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("action", choices=["make", "run"])
-    parser.add_argument("folder")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    make(options.folder) if options.action == "make" else run(options)
+    peer.measured(lambda: [engine.translate(document) for document in documents], ctranslate2.__version__)
 
 
 if __name__ == "__main__":
-    main()
+    peer.main(make, run)

@@ -5,13 +5,12 @@
 
 `run` prints a line of JSON with its CPU seconds to standard error.
 """
-import argparse
-import json
 import os
-import resource
 import sys
 
 import ctranslate2
+
+import peer
 
 
 def make(folder, layers=6, width=512, inner=2048, heads=8, vocabulary=50000, tokens=None, end=None):
@@ -71,32 +70,10 @@ def run(options):
                                         inter_threads=1, intra_threads=options.threads)
     lines = [line.split() for line in sys.stdin]
     translator.translate_batch(lines[:2], beam_size=1, max_decoding_length=2)
-    before = os.times()
-    results = translator.translate_batch(
+    peer.measured(lambda: [" ".join(result.hypotheses[0]) for result in translator.translate_batch(
         lines, beam_size=options.beam, max_batch_size=options.batch, max_decoding_length=options.length,
-        length_penalty=options.length_penalty, return_scores=False)
-    after = os.times()
-    for result in results:
-        print(" ".join(result.hypotheses[0]))
-    print(json.dumps({"cpu_s": after.user + after.system - before.user - before.system,
-                      "wall_s": after.elapsed - before.elapsed,
-                      "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                      "version": ctranslate2.__version__}), file=sys.stderr)
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("action", choices=["make", "run"])
-    parser.add_argument("folder")
-    parser.add_argument("--beam", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--length", type=int, default=32)
-    parser.add_argument("--length-penalty", type=float, default=0.2)
-    parser.add_argument("--compute", default="int8")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    make(options.folder) if options.action == "make" else run(options)
+        length_penalty=options.length_penalty, return_scores=False)], ctranslate2.__version__)
 
 
 if __name__ == "__main__":
-    main()
+    peer.main(make, run, beam=1, batch=32, length=32, length_penalty=0.2, compute="int8")

@@ -135,7 +135,7 @@ std::string shown(std::u32string_view word) {
 std::string_view line_of(std::string_view lang) {
   for (std::string_view rest = embedded::moses_prefixes(); !rest.empty();) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
-    if (line.substr(0, line.find('\t')) == lang) return line;
+    if (!line.starts_with('#') && line.substr(0, line.find('\t')) == lang) return line;
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));
   }
   return {};

@@ -12,14 +12,17 @@
 #include "generate/translator.h"
 #include "translate/argos_package.h"
 #include "translate/argos_words.h"
+#include "translate/long_sentence.h"
 #include "translate/placeholders.h"
 
 namespace nativo::translate {
 namespace {
 
 constexpr double kLengthPenalty = 0.2;
-/// Bytes of a sentence: far more than any model has places for.
+/// Bytes of a sentence or of a piece of one: far more than any model has places for.
 constexpr std::size_t kMaxBytes = std::size_t{1} << 15;
+/// Pieces that a sentence is cut into at most: beyond that it is no sentence.
+constexpr std::size_t kMaxPieces = 32;
 /// A translation's tokens at most: CTranslate2's limit, and one for sources of more than half of
 /// it.
 constexpr std::int64_t kMaxTokens = 256;
@@ -61,26 +64,30 @@ class Hop {
   [[nodiscard]] const ArgosPackage& package() const { return package_; }
   [[nodiscard]] bool is_int8() const { return translator_.network().is_int8(); }
 
-  /// The sentences in the target language with their parts; nothing for those that failed.
+  /// The sentences in the target language with their parts; nothing for those that failed. Those
+  /// that are too long are cut, and their pieces' translations joined.
   [[nodiscard]] std::vector<std::optional<Sentence>> translate(
       std::span<const Sentence> sentences) const {
+    std::vector<Sentence> pieces;
+    std::vector<std::vector<std::string>> behind(sentences.size());  // each piece of a sentence
+    for (std::size_t i = 0; i < sentences.size(); ++i) {
+      auto cut = cut_sentence(sentences[i], kMaxPieces,
+                              [&](const Sentence& piece) { return fits(piece); });
+      if (!cut) continue;
+      for (SentencePiece& piece : *cut) {
+        pieces.push_back(std::move(piece.sentence));
+        behind[i].push_back(std::move(piece.behind));
+      }
+    }
+    const std::vector<std::optional<Sentence>> answers = translate_pieces(pieces);
     std::vector<std::optional<Sentence>> results(sentences.size());
-    for (const Disguise how : kDisguises) {
-      std::vector<Attempt> attempts;
-      for (std::size_t i = 0; i < sentences.size(); ++i) {
-        if (results[i] || sentences[i].text.size() > kMaxBytes) continue;
-        if (how != Disguise::kNone && sentences[i].parts.empty()) continue;
-        if (auto disguised = disguise(sentences[i], how)) {
-          attempts.push_back({i, std::move(*disguised), {}, {}, false});
-        }
-      }
-      if (attempts.empty()) continue;
-      run(attempts);
-      for (const Attempt& attempt : attempts) {
-        if (!attempt.complete) continue;
-        const Sentence& source = sentences[attempt.sentence];
-        results[attempt.sentence] = undisguise(source, attempt.disguised, attempt.translation);
-      }
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < sentences.size(); ++i) {
+      const std::span own = std::span(answers).subspan(next, behind[i].size());
+      next += own.size();
+      const bool good = std::ranges::all_of(
+          own, [](const auto& answer) { return answer.has_value() && !answer->text.empty(); });
+      if (!own.empty() && good) results[i] = joined(own, behind[i]);
     }
     return results;
   }
@@ -119,24 +126,68 @@ class Hop {
     bool complete;
   };
 
+  /// True when the model has places for the sentence.
+  [[nodiscard]] bool fits(const Sentence& sentence) const {
+    return sentence.text.size() <= kMaxBytes && words_->encode(sentence.text).size() <= places();
+  }
+
+  static Sentence joined(std::span<const std::optional<Sentence>> pieces,
+                         const std::vector<std::string>& behind) {
+    Sentence whole;
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      for (const Part& part : pieces[i]->parts) {
+        whole.parts.push_back(
+            {part.begin + whole.text.size(), part.end + whole.text.size(), part.kind});
+      }
+      whole.text += pieces[i]->text + behind[i];
+    }
+    return whole;
+  }
+
+  [[nodiscard]] std::vector<std::optional<Sentence>> translate_pieces(
+      std::span<const Sentence> sentences) const {
+    std::vector<std::optional<Sentence>> results(sentences.size());
+    for (const Disguise how : kDisguises) {
+      std::vector<Attempt> attempts;
+      for (std::size_t i = 0; i < sentences.size(); ++i) {
+        if (results[i] || sentences[i].text.size() > kMaxBytes) continue;
+        if (how != Disguise::kNone && sentences[i].parts.empty()) continue;
+        if (auto disguised = disguise(sentences[i], how)) {
+          attempts.push_back({i, std::move(*disguised), {}, {}, false});
+        }
+      }
+      if (attempts.empty()) continue;
+      run(attempts);
+      for (const Attempt& attempt : attempts) {
+        if (!attempt.complete) continue;
+        const Sentence& source = sentences[attempt.sentence];
+        results[attempt.sentence] = undisguise(source, attempt.disguised, attempt.translation);
+      }
+    }
+    return results;
+  }
+
   static model::ComputeType compute_type(const ArgosOptions& options) {
     if (options.compute == "f32") return model::ComputeType::kF32;
     return options.compute == "int8" ? model::ComputeType::kInt8 : model::ComputeType::kStored;
+  }
+
+  /// Tokens of a sentence at most; two begin and end tokens may be added.
+  [[nodiscard]] std::size_t places() const {
+    return static_cast<std::size_t>(
+        std::clamp<std::int64_t>(translator_.network().source_positions(), 2,
+                                 kMaxTokensOfLong + 2) -
+        2);
   }
 
   void run(std::vector<Attempt>& attempts) const {
     parallel_for(attempts.size(), [&](std::size_t i) {
       attempts[i].source = words_->encode(attempts[i].disguised.text);
     });
-    // Two begin and end tokens may be added.
-    const auto places =
-        static_cast<std::size_t>(std::clamp<std::int64_t>(translator_.network().source_positions(),
-                                                          2, kMaxTokensOfLong + 2) -
-                                 2);
     std::vector<Attempt*> plain;
     std::vector<Attempt*> long_ones;
     for (Attempt& attempt : attempts) {
-      if (attempt.source.empty() || attempt.source.size() > places) continue;
+      if (attempt.source.empty() || attempt.source.size() > places()) continue;
       const bool is_long = attempt.source.size() > static_cast<std::size_t>(kMaxTokens) / 2;
       (is_long ? long_ones : plain).push_back(&attempt);
     }

@@ -138,15 +138,33 @@ TEST(ArgosEngine, WordsThatTheModelLacksAreCounted) {
   EXPECT_EQ(answers[0].unknown, 1U);
 }
 
-TEST(ArgosEngine, TooLongIsToldNotCut) {
-  const auto engine = make_argos_engine(options("translate-en_it-1_0"), "en", "it");
+/// Too long for the model: `count` times `part`.
+std::string many(std::string_view part, int count) {
   std::string text;
-  for (int i = 0; i < 400; ++i) text += "many words ";
-  std::vector<Sentence> sentences = {
-      {text, {}}, {std::string(1 << 16, 'x'), {}}, {"Short one.", {}}};
-  const auto answers = engine->translate(sentences);
-  EXPECT_FALSE(answers[0].ok);
-  EXPECT_FALSE(answers[1].ok);
+  for (int i = 0; i < count; ++i) text += part;
+  return std::string(trim(text));
+}
+
+TEST(ArgosEngine, ALongSentenceIsItsPiecesInTheirOrder) {
+  const auto engine = make_argos_engine(options("translate-en_it-1_0", 1), "en", "it");
+  const Sentence sentence{many("a cat and a dog, ", 400), {}};
+  const auto whole = engine->translate(std::span(&sentence, 1));
+  ASSERT_TRUE(whole[0].ok);
+  EXPECT_EQ(whole[0].words, 2000U);
+}
+
+TEST(ArgosEngine, WhatCannotBeCutIsTold) {
+  const auto engine = make_argos_engine(options("translate-en_it-1_0", 1), "en", "it");
+  const std::string words = many("many words ", 400);
+  const std::vector<Sentence> sentences = {
+      {many("x", 1 << 16), {}},
+      {words, {{0, words.size(), text::SpanKind::kMarkup}}},
+      {many("so many words ", 1 << 14), {}},  // more than the pieces allowed
+  };
+  for (const Translation& answer : engine->translate(sentences)) {
+    EXPECT_FALSE(answer.ok);
+    EXPECT_EQ(answer.text, "");
+  }
 }
 
 TEST(ArgosEngine, PivotsThroughAThirdLanguage) {

@@ -20,6 +20,11 @@ from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PREFIXES_ORIGIN = (
+    "# Abbreviations after which a full stop ends no sentence: language, tab, words, tab, words that are such before a number.\n"
+    "# These word lists are not nativo's. They are nonbreaking_prefix.* of the Moses project (github.com/moses-smt/mosesdecoder,\n"
+    "# scripts/share/nonbreaking_prefixes; LGPL-2.1-or-later, licenses/LGPL-2.1.txt), read from sacremoses 0.1.1 (MIT,\n"
+    "# licenses/sacremoses.txt), which distributes them. Only their form was changed, by tools/reference/make_moses.py.\n")
 GOLDEN = ROOT / "tests/golden/moses"
 COMMON = [
     "", " ", "a", ".", "...", "a..b", "Wait.... what?", "well...", ". . .", "a.b.c. d", "e.g. this", "U.S.A. is", "3.14.", "A. B. Cd.",
@@ -77,7 +82,7 @@ def write_prefixes():
             if word.split() == [word] and word not in known:  # others never equal a word
                 known.append(word)
         lines.append(f"{lang}\t{' '.join(plain)}\t{' '.join(numeric)}\n")
-    (ROOT / "src/text/moses_prefixes.txt").write_text("".join(lines))
+    (ROOT / "src/text/moses_prefixes.txt").write_text(PREFIXES_ORIGIN + "".join(lines))
 
 
 def codes():
