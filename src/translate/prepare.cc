@@ -19,9 +19,8 @@ std::string_view line_before(std::string_view source, std::size_t i) {
   return newline == std::string_view::npos ? window : window.substr(newline + 1);
 }
 
-}  // namespace
-
-Prepared prepare(std::string_view source, const PrepareRules& rules) {
+/// `moved` tells whether a mnemonic was.
+Prepared prepared(std::string_view source, const PrepareRules& rules, bool may_move, bool& moved) {
   Prepared made;
   const bool glossary = rules.glossary != nullptr && !rules.glossary->empty();
   text::TermAt term_at;
@@ -58,9 +57,10 @@ Prepared prepare(std::string_view source, const PrepareRules& rules) {
       ++made.forced;
       const Term term{entry.source, entry.target};
       if (std::ranges::find(made.terms, term) == made.terms.end()) made.terms.push_back(term);
-    } else if (span.kind == SpanKind::kMnemonic && bytes == "&") {
+    } else if (span.kind == SpanKind::kMnemonic && bytes == "&" && may_move) {
       const std::size_t floor = made.spans.empty() ? 0 : made.spans.back().end;
       while (begin > floor && text::is_word_byte(made.text[begin - 1])) --begin;
+      moved = moved || begin < made.text.size();
       made.text.insert(begin, 1, '&');
       made.spans.push_back({span.kind, begin, begin + 1});
       continue;
@@ -70,6 +70,18 @@ Prepared prepare(std::string_view source, const PrepareRules& rules) {
     made.spans.push_back({span.kind, begin, made.text.size()});
   }
   made.text += source.substr(at);
+  return made;
+}
+
+}  // namespace
+
+Prepared prepare(std::string_view source, const PrepareRules& rules) {
+  bool moved = false;
+  Prepared made = prepared(source, rules, /*may_move=*/true, moved);
+  // Where it would be no mnemonic at its word's beginning ("[tra&ns.x]"), it stays.
+  if (moved && !verify_prepared(made, made.text).ok()) {
+    made = prepared(source, rules, /*may_move=*/false, moved);
+  }
   return made;
 }
 

@@ -51,6 +51,11 @@ TEST(Prepare, NumbersDatesAndTerms) {
             "protected_span_lost Bob");
 }
 
+TEST(Prepare, AMnemonicThatWouldBeNoneStays) {
+  const Prepared made = prepare("[tra&slate.argos]\npackage", {});
+  EXPECT_TRUE(verify_prepared(made, made.text).ok());
+}
+
 TEST(Prepare, AMnemonicMovesToTheBeginningOfItsWord) {
   const Prepared made = prepare("Sal&va now, &Open", {});
   EXPECT_EQ(made.text, "&Salva now, &Open");
