@@ -1,29 +1,20 @@
 // nativo memory: what a training takes, by purpose and phase, before it starts.
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "base/strings.h"
+#include "cli/subject.h"
 #include "cli/verb.h"
-#include "config/config_file.h"
-#include "io/file.h"
-#include "model/decoder_config.h"
-#include "model/hf_directory.h"
-#include "model/model_size.h"
-#include "pipeline/options.h"
-#include "pipeline/pipeline.h"
 #include "tensor/arena.h"
 #include "train/grid_choice.h"
 #include "train/training_memory.h"
 
 namespace nativo::cli {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct Arguments {
   std::string what;
@@ -33,43 +24,19 @@ struct Arguments {
   bool json = false;
 };
 
-/// What is to be planned.
-struct Subject {
-  std::string name;
-  std::int64_t said = 0;  ///< parameters as people say: 7b; else those of the config
-  model::DecoderConfig config;
-  pipeline::PipelineOptions options;
+/// What is to be planned, and for how many.
+struct Planned : Subject {
   train::RankCount ranks;
 };
 
-Subject subject_of(const Arguments& arguments) {
-  Subject subject;
-  const fs::path path(arguments.what);
-  if (path.extension() == ".toml") {
-    config::ConfigFile file(arguments.what, arguments.sets);
-    file.read(subject.options);
-    const pipeline::ModelOptions& model = subject.options.model;
-    subject.name = model.base;
-    subject.config = model.preset().empty() ? model::read_config(model.base)
-                                            : model::preset(model.preset(), model.vocab_size);
-  } else {
-    config::ConfigFile file(arguments.sets);
-    file.read(subject.options);
-    subject.name = arguments.what;
-    if (!fs::exists(path) && model::is_model_size(arguments.what)) {
-      const model::ModelSize size = model::model_size(arguments.what);
-      subject.said = size.parameters;
-      subject.config = size.config;
-    } else {
-      subject.config = model::read_config(find_model(path));
-    }
-  }
-  subject.ranks = {.ranks = arguments.ranks,
-                   .zero = subject.options.dist.zero,
-                   .tensor = subject.options.dist.tensor,
+Planned subject_of(const Arguments& arguments) {
+  Planned planned;
+  static_cast<Subject&>(planned) = read_subject(arguments.what, arguments.sets);
+  planned.ranks = {.ranks = arguments.ranks,
+                   .zero = planned.options.dist.zero,
+                   .tensor = planned.options.dist.tensor,
                    .per_node = arguments.ranks_per_node};
-  if (subject.said == 0) subject.said = subject.config.parameter_count();
-  return subject;
+  return planned;
 }
 
 /// The ways to train that people weigh against each other.
@@ -80,7 +47,7 @@ struct Method {
   std::size_t peak = 0;
 };
 
-std::vector<Method> methods_of(const Subject& subject) {
+std::vector<Method> methods_of(const Planned& subject) {
   std::vector<Method> methods;
   for (const char* method : {"full", "lora", "qlora-int8", "qlora-nf4"}) {
     for (const char* state : {"f32", "bf16", "int8"}) {
@@ -101,14 +68,14 @@ std::vector<Method> methods_of(const Subject& subject) {
 }
 
 /// What this machine's memory suggests when it is one of the nodes.
-train::GridChoice grid_of(const Subject& subject, std::size_t available) {
+train::GridChoice grid_of(const Planned& subject, std::size_t available) {
   const std::int64_t per_node =
       subject.ranks.per_node == 0 ? subject.ranks.ranks : subject.ranks.per_node;
   return train::choose_grid(subject.config, subject.options.train, subject.options.lora,
                             available / static_cast<std::size_t>(per_node), subject.ranks);
 }
 
-Json to_json(const Subject& subject, const train::TrainingMemory& memory, std::size_t available) {
+Json to_json(const Planned& subject, const train::TrainingMemory& memory, std::size_t available) {
   Json phases = Json::object();
   for (std::size_t i = 0; i < train::kPhaseNames.size(); ++i) {
     Json purposes = Json::object();
@@ -148,7 +115,7 @@ std::string human(std::size_t bytes) {
   return bytes == 0 ? "-" : human_bytes(static_cast<double>(bytes));
 }
 
-void print_shape(const Subject& subject) {
+void print_shape(const Planned& subject) {
   const model::DecoderConfig& config = subject.config;
   const train::TrainOptions& train = subject.options.train;
   fmt::print(
@@ -181,7 +148,7 @@ void print_phases(const train::TrainingMemory& memory) {
   fmt::print("\n\n");
 }
 
-void print_methods(const Subject& subject, std::size_t available) {
+void print_methods(const Planned& subject, std::size_t available) {
   fmt::print("{:<12} {:<16} {:>16} {:>16}\n", "method", "optimizer_state", "recompute norms",
              "recompute block");
   const std::vector<Method> methods = methods_of(subject);
@@ -199,7 +166,7 @@ void print_methods(const Subject& subject, std::size_t available) {
       static_cast<double>(subject.said) * 1e-9);
 }
 
-void print_grid(const Subject& subject, std::size_t available) {
+void print_grid(const Planned& subject, std::size_t available) {
   if (subject.ranks.ranks == 1) return;
   const train::GridChoice choice = grid_of(subject, available);
   fmt::print("dist.grid=auto on nodes like this one: {}, {} a rank{}\n\n",
@@ -208,7 +175,7 @@ void print_grid(const Subject& subject, std::size_t available) {
 }
 
 void show(const Arguments& arguments) {
-  Subject subject = subject_of(arguments);
+  Planned subject = subject_of(arguments);
   const std::size_t available = tensor::available_memory();
   if (subject.options.dist.grid == "auto" && subject.ranks.ranks > 1) {
     const train::GridChoice choice = grid_of(subject, available);

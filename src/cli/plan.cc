@@ -1,10 +1,12 @@
-// nativo plan: what `nativo run` would do, and why.
+// nativo plan: what `nativo run` would do, and why; or what a training would take on a cluster.
 #include <fmt/format.h>
 
 #include <memory>
 #include <string>
 
+#include "base/error.h"
 #include "base/strings.h"
+#include "cli/simulate.h"
 #include "cli/verb.h"
 #include "pipeline/pipeline.h"
 
@@ -38,8 +40,15 @@ void add_plan(CLI::App& app) {
   CLI::App* verb =
       app.add_subcommand("plan", "show what `nativo run` would do, and why; changes nothing");
   const auto arguments = std::make_shared<ConfigArguments>();
-  arguments->add_to(*verb, /*required=*/true);
-  verb->callback([arguments] {
+  arguments->add_to(*verb, /*required=*/false);
+  const auto simulation = std::make_shared<Simulation>();
+  simulation->add_to(*verb);
+  verb->callback([arguments, simulation] {
+    if (simulation->wanted()) return simulation->show(*arguments);
+    if (arguments->file.empty()) {
+      throw Error(ExitCode::kUsage, "plan: give -c FILE",
+                  "or a model and --simulate, to estimate a training on a cluster");
+    }
     pipeline::Pipeline pipeline(arguments->read());
     fmt::print("{:<13} {:<9} {}\n", "step", "action", "why");
     for (const pipeline::PlanLine& line : pipeline.plan()) {

@@ -93,7 +93,7 @@ std::string suggest(std::string_view word, const Keys& known) {
 Keys parse_override_key(std::string_view text, const std::string& where) {
   const auto refuse = [&] {
     throw Error(ExitCode::kUsage, where + ": not a key",
-                "write --set table.key=value; quote a part that is not letters, digits, _ or -");
+                "write table.key=value; quote a part that is not letters, digits, _ or -");
   };
   if (text.find_first_of("\n\r") != std::string_view::npos) refuse();
   Keys keys;
@@ -137,8 +137,9 @@ struct ConfigFile::State {
     Keys known;
   };
 
-  std::string name;  ///< the file as the user called it
-  fs::path folder;   ///< relative paths of the file start here
+  std::string name;            ///< the file as the user called it
+  fs::path folder;             ///< relative paths of the file start here
+  std::string flag = "--set";  ///< that overrides came with
   toml::table root;
   std::map<std::string, std::string> overridden;  ///< dotted key -> the override that set it
   std::map<std::string, Table> visited;           ///< dotted table -> what is known in it
@@ -153,16 +154,16 @@ struct ConfigFile::State {
   }
 
   [[nodiscard]] std::string where(const Keys& keys, const toml::source_position& position) const {
-    if (const std::string* text = override_of(keys)) return "--set " + printable(*text);
+    if (const std::string* text = override_of(keys)) return flag + " " + printable(*text);
     if (position.line == 0) return name;
     return fmt::format("{}:{}:{}", name, position.line, position.column);
   }
 
   void apply(const std::string& override_text) {
-    const std::string where = "--set " + printable(override_text);
+    const std::string where = flag + " " + printable(override_text);
     const std::size_t equals = find_equals(override_text);
     if (equals == std::string::npos) {
-      throw Error(ExitCode::kUsage, where + ": no '='", "write --set table.key=value");
+      throw Error(ExitCode::kUsage, where + ": no '='", "write table.key=value");
     }
     if (!is_valid_utf8(override_text)) {
       throw Error(ExitCode::kUsage, where + ": not valid UTF-8");
@@ -361,9 +362,17 @@ ConfigFile::ConfigFile(const fs::path& path, const std::vector<std::string>& ove
   for (const std::string& each : overrides) state_->apply(each);
 }
 
-ConfigFile::ConfigFile(const std::vector<std::string>& overrides)
+ConfigFile::ConfigFile(const std::vector<std::string>& overrides, std::string_view flag)
     : state_(std::make_unique<State>()) {
+  state_->flag = flag;
   for (const std::string& each : overrides) state_->apply(each);
+}
+
+ConfigFile ConfigFile::from_text(std::string_view text, const std::string& name) {
+  ConfigFile file(std::vector<std::string>{});
+  file.state_->name = name;
+  file.state_->root = parse_text(text, name);
+  return file;
 }
 
 ConfigFile::~ConfigFile() = default;

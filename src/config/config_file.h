@@ -18,8 +18,11 @@ class ConfigFile {
   /// `overrides`, each "table.key=value"; the value is TOML if it parses as TOML, else a plain
   /// string.
   ConfigFile(const std::filesystem::path& path, const std::vector<std::string>& overrides);
-  /// Without a file: overrides alone (paths are relative to the current folder).
-  explicit ConfigFile(const std::vector<std::string>& overrides);
+  /// Without a file: overrides alone (paths are relative to the current folder). Messages call them
+  /// by `flag`.
+  explicit ConfigFile(const std::vector<std::string>& overrides, std::string_view flag = "--set");
+  /// TOML that is at hand; messages call it `name`.
+  [[nodiscard]] static ConfigFile from_text(std::string_view text, const std::string& name);
   ~ConfigFile();
   ConfigFile(ConfigFile&&) noexcept;
   ConfigFile& operator=(ConfigFile&&) noexcept;

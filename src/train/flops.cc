@@ -19,31 +19,39 @@ double keys_seen(std::int64_t length, std::int64_t window) {
 
 }  // namespace
 
-double step_flops(const model::Decoder& decoder, std::span<const Row* const> rows,
-                  std::int64_t targets) {
-  const model::DecoderConfig& config = decoder.config();
-  std::int64_t windowed = 0;
-  for (std::int64_t layer = 0; layer < config.layers; ++layer) windowed += config.has_window(layer);
-  double positions = 0.0;
+double keys_seen(const model::DecoderConfig& config, std::int64_t length) {
   double keys = 0.0;
-  for (const Row* row : rows) {
-    positions += static_cast<double>(row->used);
-    for (const Piece& piece : row->pieces) {
-      keys += static_cast<double>(config.layers - windowed) * keys_seen(piece.length, piece.length);
-      keys += static_cast<double>(windowed) *
-              keys_seen(piece.length, config.sliding_window.value_or(piece.length));
-    }
+  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+    keys += keys_seen(length, config.has_window(layer) ? *config.sliding_window : length);
   }
+  return keys;
+}
+
+double step_flops(const model::DecoderConfig& config, double adapters, const StepWork& work) {
   const auto block = static_cast<double>(config.hidden_size * config.qkv_width() +
                                          config.q_width() * config.hidden_size +
                                          3 * config.hidden_size * config.intermediate_size);
-  const double matrices = static_cast<double>(config.layers) * block;
-  const double head =
-      static_cast<double>(config.vocab_size * config.hidden_size) * static_cast<double>(targets);
-  const double attention = 12.0 * static_cast<double>(config.q_width()) * keys;
-  if (decoder.lora() == nullptr) return 6.0 * matrices * positions + 6.0 * head + attention;
-  const auto adapters = static_cast<double>(model::lora_parameter_count(*decoder.lora(), config));
-  return 4.0 * matrices * positions + 6.0 * adapters * positions + 4.0 * head + attention;
+  const double matrices = static_cast<double>(config.layers) * block * work.positions;
+  const double head = static_cast<double>(config.vocab_size * config.hidden_size) * work.targets;
+  const double attention = 12.0 * static_cast<double>(config.q_width()) * work.keys;
+  if (adapters == 0.0) return 6.0 * matrices + 6.0 * head + attention;
+  return 4.0 * matrices + 6.0 * adapters * work.positions + 4.0 * head + attention;
+}
+
+double step_flops(const model::Decoder& decoder, std::span<const Row* const> rows,
+                  std::int64_t targets) {
+  StepWork work{.targets = static_cast<double>(targets)};
+  for (const Row* row : rows) {
+    work.positions += static_cast<double>(row->used);
+    for (const Piece& piece : row->pieces) {
+      work.keys += keys_seen(decoder.config(), piece.length);
+    }
+  }
+  double adapters = 0.0;
+  if (decoder.lora() != nullptr) {
+    adapters = static_cast<double>(model::lora_parameter_count(*decoder.lora(), decoder.config()));
+  }
+  return step_flops(decoder.config(), adapters, work);
 }
 
 double measure_gemm_rate() {

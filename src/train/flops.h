@@ -18,6 +18,20 @@ namespace nativo::train {
 [[nodiscard]] double step_flops(const model::Decoder& decoder, std::span<const Row* const> rows,
                                 std::int64_t targets);
 
+/// Positions, targets and keys of some rows; keys are summed over positions and layers.
+struct StepWork {
+  double positions = 0.0;
+  double targets = 0.0;
+  double keys = 0.0;
+};
+
+/// step_flops() of so much work; `adapters` = elements of adapters over a frozen base, 0 = none.
+[[nodiscard]] double step_flops(const model::DecoderConfig& config, double adapters,
+                                const StepWork& work);
+
+/// Keys that the positions of one document of `length` see in all layers.
+[[nodiscard]] double keys_seen(const model::DecoderConfig& config, std::int64_t length);
+
 /// Operations a second of a large f32 GEMM on all threads, the best of a few; takes about 50 ms.
 [[nodiscard]] double measure_gemm_rate();
 
