@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/process_memory.h"
+#include "base/strings.h"
 
 namespace nativo::train {
 
@@ -87,6 +88,19 @@ void Monitor::step(const TrainState& state, const StepOutcome& outcome, const St
 
   display_.show(status);
   if (facts.evaluated) say_heldout(state);
+}
+
+void Monitor::evaluated(const TrainState& state) {
+  const std::string path = (settings_.dir / "metrics.jsonl").native();
+  metrics_->sync();
+  const std::string text = std::string(trim(io::read_file(path)));
+  Json line = parse_json(text.substr(text.rfind('\n') + 1), path);  // npos + 1 = 0
+  if (line.value("step", std::int64_t{-1}) != state.step) return;   // a disk that was full
+  if (state.eval_loss) line["eval_loss"] = *state.eval_loss;
+  if (state.base_eval_loss) line["base_eval_loss"] = *state.base_eval_loss;
+  go_back(state.step - 1);
+  append(line);
+  say_heldout(state);
 }
 
 void Monitor::say_heldout(const TrainState& state) const {

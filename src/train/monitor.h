@@ -57,6 +57,9 @@ class Monitor {
 
   void step(const TrainState& state, const StepOutcome& outcome, const StepFacts& facts);
 
+  /// The held-out losses of a step whose line is written already: it gets them.
+  void evaluated(const TrainState& state);
+
   /// The metrics to stable storage.
   void sync() { metrics_->sync(); }
 

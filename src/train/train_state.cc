@@ -29,6 +29,7 @@ Json to_json(const TrainState& state) {
                {"first_loss", state.first_loss},
                {"loss", state.loss},
                {"recent_losses", state.recent_losses}};
+  if (state.evaluation_due) json["evaluation_due"] = true;
   if (state.first_eval_loss) json["first_eval_loss"] = *state.first_eval_loss;
   if (state.eval_loss) json["eval_loss"] = *state.eval_loss;
   if (state.first_base_eval_loss) json["first_base_eval_loss"] = *state.first_base_eval_loss;
@@ -50,6 +51,7 @@ TrainState train_state_from_json(const Json& json, std::string_view where) {
     read_optional(json, "eval_loss", state.eval_loss);
     read_optional(json, "first_base_eval_loss", state.first_base_eval_loss);
     read_optional(json, "base_eval_loss", state.base_eval_loss);
+    state.evaluation_due = json.value("evaluation_due", false);
     if (version == 1) {
       state.updates = state.step;
     } else if (version == kVersion) {

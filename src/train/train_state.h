@@ -28,6 +28,8 @@ struct TrainState {
   /// The same on held-out text in the language that the base speaks.
   std::optional<double> first_base_eval_loss = {};
   std::optional<double> base_eval_loss = {};
+  /// Stopped while the held-out losses of `step` were measured: they are measured again.
+  bool evaluation_due = false;
   std::vector<double> recent_losses = {};  ///< of the last updates, oldest first; see spikes.h
 };
 

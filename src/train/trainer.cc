@@ -69,7 +69,7 @@ class Run {
     last_saved_ = resumed ? state_.step : -1;
     seconds_before_ = state_.seconds;
     started_ = monotonic_seconds();
-    if (state_.step < plan_.steps()) {
+    if (state_.step < plan_.steps() || state_.evaluation_due) {
       if (parallel_.is_root()) {
         monitor_.emplace(
             MonitorSettings{.label = input_.label,
@@ -82,6 +82,7 @@ class Run {
       event(resumed ? "resume" : "start");
       parallel_.gradients().enable(training_shape(options_).gradients);
       if (!resumed) begin();
+      if (state_.evaluation_due) finish_evaluation();
       loop();
       event("end");
     }
@@ -107,7 +108,9 @@ class Run {
  private:
   // What comes before the first step of all.
   void begin() {
-    if (evaluate_heldout()) {
+    const Heldout heldout = evaluate_heldout();
+    if (heldout == Heldout::kStopped) stop();
+    if (heldout == Heldout::kMeasured) {
       state_.first_eval_loss = state_.eval_loss;
       state_.first_base_eval_loss = state_.base_eval_loss;
       state_.seconds = monotonic_seconds() - started_;
@@ -143,12 +146,21 @@ class Run {
                       .flops = step_flops(input_.decoder, rows, outcome->targets)};
       state_.step_seconds += facts.seconds;
       const bool is_last = step == plan_.steps();
-      facts.evaluated = is_due(options_.eval_every, step, is_last) && evaluate_heldout();
+      const Heldout heldout =
+          is_due(options_.eval_every, step, is_last) ? evaluate_heldout() : Heldout::kNothing;
+      facts.evaluated = heldout == Heldout::kMeasured;
+      state_.evaluation_due = heldout == Heldout::kStopped;
       state_.seconds = seconds_before_ + monotonic_seconds() - started_;
       if (monitor_) monitor_->step(state_, *outcome, facts);
-      if (is_due(options_.checkpoint_every, step, is_last)) is_last ? save_and_wait() : save();
+      if (state_.evaluation_due) stop();
+      save_if_due();
       if (!is_last && must_stop()) stop();
     }
+  }
+
+  void save_if_due() {
+    const bool is_last = state_.step == plan_.steps();
+    if (is_due(options_.checkpoint_every, state_.step, is_last)) is_last ? save_and_wait() : save();
   }
 
   // On all ranks when on any.
@@ -249,15 +261,33 @@ class Run {
     heartbeat::progress(phase, state_.step, plan_.steps());
   }
 
-  bool evaluate_heldout() {
+  enum class Heldout { kNothing, kMeasured, kStopped };
+
+  Heldout evaluate_heldout() {
     show_life(heartbeat::Phase::kEvaluate);
+    // Ranks that share a batch could not break it off at different places: they measure to the end.
+    const std::function<bool()> stop =
+        parallel_.grid().tensor().size() == 1 ? input_.should_stop : std::function<bool()>();
     const auto measure = [&](const std::vector<Example>& examples) {
-      return evaluate(input_.decoder, examples, options_.seq_len, options_.micro_batch,
-                      &parallel_.grid().data());
+      return heldout_loss(input_.decoder, examples, options_.seq_len, options_.micro_batch,
+                          &parallel_.grid().data(), stop);
     };
-    state_.eval_loss = measure(input_.heldout);
-    state_.base_eval_loss = measure(input_.base_heldout);
-    return state_.eval_loss || state_.base_eval_loss;
+    const HeldoutLoss heldout = measure(input_.heldout);
+    if (heldout.stopped) return Heldout::kStopped;
+    const HeldoutLoss base = measure(input_.base_heldout);
+    if (base.stopped) return Heldout::kStopped;
+    state_.eval_loss = heldout.mean;
+    state_.base_eval_loss = base.mean;
+    return heldout.mean || base.mean ? Heldout::kMeasured : Heldout::kNothing;
+  }
+
+  // What a stop has cut short; then all is as if there had been none.
+  void finish_evaluation() {
+    if (evaluate_heldout() == Heldout::kStopped) stop();
+    state_.evaluation_due = false;
+    state_.seconds = seconds_before_ + monotonic_seconds() - started_;
+    if (monitor_) monitor_->evaluated(state_);
+    save_if_due();
   }
 
   void save() {
@@ -320,9 +350,9 @@ class Run {
 
 TrainResult train(const TrainInput& input) { return Run(input).run(); }
 
-std::optional<double> evaluate(model::Decoder& decoder, const std::vector<Example>& examples,
-                               std::int64_t seq_len, std::int64_t micro_batch,
-                               dist::Communicator* ranks) {
+HeldoutLoss heldout_loss(model::Decoder& decoder, const std::vector<Example>& examples,
+                         std::int64_t seq_len, std::int64_t micro_batch, dist::Communicator* ranks,
+                         const std::function<bool()>& stop) {
   const Packing packing = pack(examples, seq_len, decoder.config().vocab_size, kHeldoutSeed);
   std::vector<const Row*> rows;
   for (const Row& row : packing.rows) rows.push_back(&row);
@@ -332,8 +362,12 @@ std::optional<double> evaluate(model::Decoder& decoder, const std::vector<Exampl
   const std::size_t first = ranks == nullptr ? 0 : static_cast<std::size_t>(ranks->rank());
   const std::size_t stride = ranks == nullptr ? 1 : static_cast<std::size_t>(ranks->size());
   std::vector<double> losses(batches);
-  std::vector<std::int64_t> targets(batches);
+  std::vector<std::int64_t> targets(batches + 1);  // and how many ranks were stopped
   for (std::size_t i = first; i < batches; i += stride) {
+    if (i > first && stop && stop()) {
+      targets[batches] = 1;
+      break;
+    }
     heartbeat::tick();
     const auto part = all.subspan(i * micro, std::min(micro, rows.size() - i * micro));
     const model::LossSum loss = decoder.forward(make_batch(examples, part, seq_len));
@@ -344,13 +378,14 @@ std::optional<double> evaluate(model::Decoder& decoder, const std::vector<Exampl
     ranks->all_reduce(std::span(losses));
     ranks->all_reduce(std::span(targets));
   }
+  if (targets[batches] > 0) return {.mean = std::nullopt, .stopped = true};
   model::LossSum sum;
   for (std::size_t i = 0; i < batches; ++i) {
     sum.loss += losses[i];
     sum.targets += targets[i];
   }
-  if (sum.targets == 0) return std::nullopt;
-  return sum.loss / static_cast<double>(sum.targets);
+  if (sum.targets == 0) return {};
+  return {.mean = sum.loss / static_cast<double>(sum.targets)};
 }
 
 }  // namespace nativo::train

@@ -79,12 +79,19 @@ struct TrainResult {
 /// What all ranks fail with alike is told by the first alone: the others' message is empty.
 TrainResult train(const TrainInput& input);
 
-/// Mean loss a target, of examples that are packed like the training's; nothing when none has a
-/// target. Several ranks (Grid::data()) share the work; all get the same bits, those that one alone
-/// would.
-[[nodiscard]] std::optional<double> evaluate(model::Decoder& decoder,
-                                             const std::vector<Example>& examples,
-                                             std::int64_t seq_len, std::int64_t micro_batch,
-                                             dist::Communicator* ranks = nullptr);
+/// Mean loss a target; nothing when no example has a target, or when it was stopped.
+struct HeldoutLoss {
+  std::optional<double> mean;
+  bool stopped = false;
+};
+
+/// Of examples that are packed like the training's. Several ranks (Grid::data()) share the work; all get the same
+/// bits, those that one alone would. `stop` (may be empty) is asked between batches; after a yes on
+/// any rank it is over on all.
+[[nodiscard]] HeldoutLoss heldout_loss(model::Decoder& decoder,
+                                       const std::vector<Example>& examples, std::int64_t seq_len,
+                                       std::int64_t micro_batch,
+                                       dist::Communicator* ranks = nullptr,
+                                       const std::function<bool()>& stop = {});
 
 }  // namespace nativo::train

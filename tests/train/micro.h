@@ -12,9 +12,9 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "base/scratch.h"
+#include "io/faulty_disk.h"
 #include "io/file.h"
 #include "model/decoder.h"
-#include "io/faulty_disk.h"
 #include "train/trainer.h"
 
 namespace nativo::train::micro {
@@ -76,7 +76,7 @@ inline TrainInput input(model::Decoder& decoder, const std::filesystem::path& di
                         io::Disk& disk = io::quick_disk()) {
   return {.decoder = decoder,
           .train = examples(43, 1),
-          .heldout = examples(7, 2),
+          .heldout = examples(2, 2),  // one batch
           .options = options(),
           .dir = dir,
           .key = "key-1",

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "base/error.h"
 #include "io/faulty_disk.h"
@@ -76,6 +77,48 @@ TEST_F(ResumeTest, StoppedAtEachStepEqualsNeverStopped) {
     EXPECT_EQ(result.first_eval_loss, reference.result.first_eval_loss);
     EXPECT_EQ(result.eval_loss, reference.result.eval_loss);
     EXPECT_EQ(result.tokens, reference.result.tokens);
+    fs::remove_all(dir);
+  }
+}
+
+// Between micro-batches, between steps, and between batches of held-out examples: before training,
+// after a step, after the last one.
+TEST_F(ResumeTest, StoppedAtAnyQuestionEqualsNeverStopped) {
+  std::int64_t left = 0;  // questions until the stop; below 0 = none
+  const auto run = [&](const fs::path& dir) {
+    model::Decoder decoder = micro::decoder();
+    TrainInput input = micro::input(decoder, dir);
+    input.heldout = micro::examples(9, 2);
+    input.base_heldout = micro::examples(5, 3);
+    input.options.max_steps = 6;
+    input.should_stop = [&] { return --left == 0; };
+    try {
+      return std::optional(train(input));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kTryAgain) << error.what();
+      return std::optional<TrainResult>();
+    }
+  };
+  const fs::path through = root_ / "through";
+  const auto reference = run(through);
+  ASSERT_TRUE(reference);
+  const std::int64_t questions = -left;
+  ASSERT_GT(questions, 6 * 2 + 6) << "some are asked while held-out losses are measured";
+  for (std::int64_t question = 1; question <= questions; ++question) {
+    SCOPED_TRACE(question);
+    const fs::path dir = root_ / ("stopped-" + std::to_string(question));
+    left = question;
+    ASSERT_FALSE(run(dir));
+    left = 0;
+    const auto result = run(dir);
+    ASSERT_TRUE(result);
+    EXPECT_TRUE(micro::checkpoint_bytes(dir, 6) == micro::checkpoint_bytes(through, 6));
+    EXPECT_EQ(micro::metrics(dir), micro::metrics(through));
+    EXPECT_EQ(result->eval_loss, reference->eval_loss);
+    EXPECT_EQ(result->first_base_eval_loss, reference->first_base_eval_loss);
+    EXPECT_EQ(
+        io::read_file(dir / "checkpoints" / "step-00000006" / "state.json").find("evaluation_due"),
+        std::string::npos);
     fs::remove_all(dir);
   }
 }

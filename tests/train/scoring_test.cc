@@ -64,8 +64,8 @@ TEST(Scoring, TheSumIsTheTrainingsLoss) {
   }
   model::Decoder decoder = micro::decoder();
   // Rows of the longest example, so that the packer cuts none.
-  EXPECT_NEAR(loss / static_cast<double>(targets), evaluate(decoder, examples, 40, 2).value(),
-              1e-6);
+  EXPECT_NEAR(loss / static_cast<double>(targets),
+              heldout_loss(decoder, examples, 40, 2).mean.value(), 1e-6);
 }
 
 TEST(Scoring, WhatCameBeforeAFailureIsScored) {

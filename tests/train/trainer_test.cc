@@ -126,15 +126,16 @@ TEST_F(TrainerTest, MetricsHoldWhatTheStepDid) {
   const Json last = parse_json(lines[6], "metrics");
   EXPECT_DOUBLE_EQ(last["lr"].get<double>(), 1e-3);  // min_lr_ratio 0.1 of 1e-2
   EXPECT_EQ(last["eval_loss"].get<double>(), *result.eval_loss);
-  EXPECT_EQ(*result.eval_loss, *evaluate(decoder, input.heldout, 32, input.options.micro_batch));
+  EXPECT_EQ(*result.eval_loss,
+            *heldout_loss(decoder, input.heldout, 32, input.options.micro_batch).mean);
 }
 
 TEST_F(TrainerTest, EvaluationDoesNotDependOnTheMicroBatch) {
   model::Decoder decoder = micro::decoder();
   const auto examples = micro::examples(30, 3);
-  const double one = *evaluate(decoder, examples, 48, 1);
-  EXPECT_NEAR(*evaluate(decoder, examples, 48, 4), one, 1e-6);
-  EXPECT_FALSE(evaluate(decoder, {}, 48, 4).has_value());
+  const double one = *heldout_loss(decoder, examples, 48, 1).mean;
+  EXPECT_NEAR(*heldout_loss(decoder, examples, 48, 4).mean, one, 1e-6);
+  EXPECT_FALSE(heldout_loss(decoder, {}, 48, 4).mean.has_value());
 }
 
 TEST_F(TrainerTest, ALossThatIsNotFiniteNamesStepAndExamplesAndChangesNothing) {
