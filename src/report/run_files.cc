@@ -188,6 +188,10 @@ std::int64_t read_step(const Fields& fields) {
   return static_cast<std::int64_t>(step);
 }
 
+std::int64_t whole_number(double value) {
+  return static_cast<std::int64_t>(std::clamp(value, -1.0, 1e15));
+}
+
 std::vector<MetricPoint> read_metrics(const fs::path& path) {
   std::vector<MetricPoint> points;
   each_line(path, [&](const Fields& fields) {
@@ -228,18 +232,38 @@ std::string spike_words(const Fields& fields) {
   return words;
 }
 
-// Of a recovery from a fault, and of what a supervisor did beside it (docs/formats/launch.md).
+// What a supervisor did beside restarts (docs/formats/launch.md).
 std::string supervisor_words(const std::string& kind, const Fields& fields) {
   const std::string what = fields.text("what");
-  if (kind == "recovery") {
-    return fmt::format("{}; training again after {:.1f} s, {:.0f} steps done again", what,
-                       fields.number("seconds_down").value_or(0),
-                       fields.number("steps_lost").value_or(0));
-  }
   if (kind == "node_excluded")
     return fmt::format("node {} left out: {}", fields.text("node"), what);
-  if (kind == "requeue") return "queued again: " + what;
-  return kind == "failed" ? "given up: " + what : std::string();
+  return kind == "requeue" ? "queued again: " + what : std::string();
+}
+
+std::vector<Interruption> read_interruptions(const fs::path& path) {
+  std::vector<Interruption> all;
+  const auto is_open = [&] { return !all.empty() && all.back().end == Interruption::End::kOpen; };
+  each_line(path, [&](const Fields& fields) {
+    const std::string kind = fields.text("event");
+    if (kind == "fault" || ((kind == "recovery" || kind == "failed") && !is_open())) {
+      // A fault on the way back from one is a part of it.
+      if (is_open()) return;
+      Interruption fault{.step = read_step(fields), .what = fields.text("what")};
+      fault.began = fields.number("began").value_or(fields.number("time").value_or(0.0));
+      if (const auto rank = fields.number("rank")) fault.rank = whole_number(*rank);
+      fault.node = fields.text("node");
+      fault.detected_after = fields.number("detected_after");
+      all.push_back(std::move(fault));
+    }
+    if (kind == "failed") all.back().end = Interruption::End::kGivenUp;
+    if (kind != "recovery") return;
+    Interruption& over = all.back();
+    over.end = Interruption::End::kRecovered;
+    over.seconds_down = fields.number("seconds_down").value_or(0.0);
+    over.steps_lost = whole_number(fields.number("steps_lost").value_or(0.0));
+    over.seconds_lost = fields.number("seconds_lost").value_or(over.seconds_down);
+  });
+  return all;
 }
 
 // Those that a chart marks or that people are told of, in the order in which they happened; what
@@ -481,6 +505,7 @@ RunFiles read_run(const fs::path& folder) {
     TrainingFacts training{.name = name,
                            .points = read_metrics(path / "metrics.jsonl"),
                            .events = read_events(path / "events.jsonl"),
+                           .interruptions = read_interruptions(path / "events.jsonl"),
                            .summary = read_summary(path / "summary.json")};
     if (!training.points.empty() || !training.summary.empty()) {
       run.trainings.push_back(std::move(training));

@@ -43,7 +43,7 @@ struct MetricPoint {
 };
 
 /// One line of events.jsonl: "checkpoint", "resume" and "spike", which a chart marks, and what a
-/// supervisor did ("recovery", "node_excluded", "requeue", "failed").
+/// supervisor did beside restarts ("node_excluded", "requeue").
 struct TrainingEvent {
   std::string kind;
   std::int64_t step = 0;
@@ -54,11 +54,28 @@ struct TrainingEvent {
   }
 };
 
+/// A fault that a supervisor noticed, and what became of it: "fault", "recovery" and "failed" of
+/// events.jsonl (docs/formats/launch.md).
+struct Interruption {
+  enum class End { kOpen, kRecovered, kGivenUp };
+  double began = 0.0;     ///< Unix seconds: the last sign of progress
+  std::int64_t step = 0;  ///< done by then
+  std::string what = {};
+  std::optional<std::int64_t> rank = {};
+  std::string node = {};  ///< "" = not known
+  std::optional<double> detected_after = {};
+  End end = End::kOpen;
+  double seconds_down = 0.0;    ///< until training went on
+  std::int64_t steps_lost = 0;  ///< done again
+  double seconds_lost = 0.0;    ///< both together
+};
+
 /// {base,train}/: metrics.jsonl, events.jsonl and summary.json
 struct TrainingFacts {
   std::string name;  ///< "base" or "train"
   std::vector<MetricPoint> points;
   std::vector<TrainingEvent> events = {};
+  std::vector<Interruption> interruptions = {};
   std::vector<std::pair<std::string, double>> summary;  ///< its numbers, in the file's order
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <ctime>
 #include <map>
 #include <numeric>
 #include <set>
@@ -149,6 +150,71 @@ std::string event_list(const std::vector<TrainingEvent>& events) {
   return told.empty() ? out : out + "<ul class=\"spikes\">" + told + "</ul>";
 }
 
+/// "2026-11-23 19:10:06".
+std::string utc_text(double seconds) {
+  const auto time = static_cast<std::time_t>(std::clamp(seconds, 0.0, 2.5e11));
+  std::tm utc{};
+  gmtime_r(&time, &utc);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", utc.tm_year + 1900, utc.tm_mon + 1,
+                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+std::string seconds_text(double seconds) {
+  return seconds < 100.0 ? fmt::format("{:.1f} s", std::max(seconds, 0.0))
+                         : human_duration(std::min(seconds, 1e12));
+}
+
+std::string interruption_row(const Interruption& fault) {
+  const std::string rank = fault.rank ? std::to_string(*fault.rank) : std::string("–");
+  const std::string node = fault.node.empty() ? std::string("–") : escape(fault.node);
+  std::string cost = "<td colspan=\"3\">not over yet</td>";
+  if (fault.end == Interruption::End::kGivenUp) {
+    cost = "<td colspan=\"3\" class=\"worse\">given up</td>";
+  } else if (fault.end == Interruption::End::kRecovered) {
+    cost = fmt::format(
+        "<td>{}</td><td>{}</td><td>{}</td>", seconds_text(fault.seconds_down),
+        count_text(static_cast<std::uint64_t>(std::max<std::int64_t>(0, fault.steps_lost))),
+        seconds_text(fault.seconds_lost));
+  }
+  return fmt::format(
+      "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"words what\">{}</td><td>{}</td>"
+      "<td>{}</td><td>{}</td>{}</tr>",
+      utc_text(fault.began), fault.step, escape(fault.what), rank, node,
+      fault.detected_after ? "after " + seconds_text(*fault.detected_after) : std::string("–"),
+      cost);
+}
+
+// When, what, which rank, steps lost, seconds lost.
+std::string interruption_table(const std::vector<Interruption>& faults) {
+  if (faults.empty()) return {};
+  std::string rows;
+  double down = 0.0;
+  double lost = 0.0;
+  std::int64_t steps = 0;
+  std::size_t recovered = 0;
+  for (const Interruption& fault : faults) {
+    rows += interruption_row(fault);
+    if (fault.end != Interruption::End::kRecovered) continue;
+    ++recovered;
+    down += fault.seconds_down;
+    steps += fault.steps_lost;
+    lost += fault.seconds_lost;
+  }
+  const std::string title =
+      fmt::format("{} fault{}, {}recovered from without anybody’s help", faults.size(),
+                  faults.size() == 1 ? "" : "s",
+                  recovered < faults.size() ? fmt::format("{} ", recovered)
+                                            : std::string(recovered == 1 ? "" : "all "));
+  return fmt::format(
+      "<h4>{}</h4><div class=\"scroll\"><table class=\"faults\"><thead><tr><th>when (UTC)</th>"
+      "<th>steps done</th><th class=\"words\">what</th><th>rank</th><th>node</th><th>noticed</th>"
+      "<th>down for</th><th>steps again</th><th>time lost</th></tr></thead><tbody>{}"
+      "<tr class=\"total\"><th scope=\"row\">together</th><td></td><td></td><td></td><td></td>"
+      "<td></td><td>{}</td><td>{}</td><td>{}</td></tr></tbody></table></div>",
+      title, rows, seconds_text(down),
+      count_text(static_cast<std::uint64_t>(std::max<std::int64_t>(0, steps))), seconds_text(lost));
+}
+
 std::string training_part(const TrainingFacts& training, std::size_t index) {
   std::string out =
       fmt::format("<h3>{}</h3>{}", training_title(training.name), training_facts(training));
@@ -168,7 +234,8 @@ std::string training_part(const TrainingFacts& training, std::size_t index) {
          (has_sources ? chart("sources", "Loss by source", "half") : "") +
          chart("lr", "Learning rate") + chart("grad_norm", "Gradient norm") +
          (has_speed ? chart("tokens_per_second", "Tokens a second") : "") + "</div>" +
-         (has_sources ? source_table(training.points) : "") + event_list(training.events);
+         (has_sources ? source_table(training.points) : "") + event_list(training.events) +
+         interruption_table(training.interruptions);
   return out + fmt::format(
                    "<details><summary>Some of its {} steps</summary><div class=\"scroll\"><table>"
                    "<thead><tr><th>step</th><th>loss</th><th>held-out loss</th><th>in the base’s "

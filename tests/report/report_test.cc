@@ -323,10 +323,11 @@ TEST_F(ReportTest, ShowsSourcesForgettingAndWhatHappened) {
       R"({"time":6,"event":"spike","step":3,"what":"loss","value":9.5,"limit":4.25,)"
       R"("action":"rollback","to":1})"
       "\n"
-      R"({"time":6,"event":"fault","step":3,"what":"rank 0 on <n2>: Killed"})"
+      R"({"time":6,"event":"fault","step":3,"what":"rank 0 on <n2>: Killed","began":1795461069.5,)"
+      R"("detected_after":0.75,"rank":0,"node":"<n2>"})"
       "\n"
       R"({"time":7,"event":"recovery","step":2,"what":"rank 0 on <n2>: Killed","steps_lost":1,)"
-      R"("seconds_down":6.25})"
+      R"("seconds_down":6.25,"seconds_lost":7.5})"
       "\n"
       R"({"time":7,"ev)");
   const std::string page = render_report(folder_);
@@ -342,7 +343,10 @@ TEST_F(ReportTest, ShowsSourcesForgettingAndWhatHappened) {
   for (const char* words :
        {"Checkpoints after step 1. Resumed after step 1.", "step 2: loss not finite; step skipped",
         "step 3: loss 9.5, beyond the usual 4.25; back to step 1",
-        "step 2: rank 0 on &lt;n2&gt;: Killed; training again after 6.2 s, 1 steps done again",
+        "1 fault, recovered from without anybody’s help",
+        "<tr><th scope=\"row\">2026-11-23 19:11:09</th><td>3</td>"
+        "<td class=\"words what\">rank 0 on &lt;n2&gt;: Killed</td><td>0</td><td>&lt;n2&gt;</td>"
+        "<td>after 0.8 s</td><td>6.2 s</td><td>1</td><td>7.5 s</td></tr>",
         "<tr><th scope=\"row\">qa</th><td>1</td><td>2.000</td><td>2.000</td></tr>",
         "<th scope=\"row\">&lt;b&gt;</th>", "<td>2.7500</td>",
         "<dt>of the machine’s GEMM rate</dt><dd>60%</dd>"}) {
