@@ -116,6 +116,7 @@ class Beater {
       wake_.wait_for(lock, kInterval, [this] { return stopped_ || hurried_; });
       hurried_ = false;
     } while (!stopped_);
+    beat();  // the last one says how far the work had come when the process ended by itself
   }
 
   void beat() {

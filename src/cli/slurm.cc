@@ -13,6 +13,7 @@
 #include "config/config_file.h"
 #include "io/file.h"
 #include "launch/batch_script.h"
+#include "launch/deputies.h"
 #include "launch/files.h"
 #include "launch/nodes.h"
 #include "launch/stacks.h"

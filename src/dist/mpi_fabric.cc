@@ -4,6 +4,7 @@
 #include <sys/statvfs.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <map>
@@ -189,6 +190,9 @@ class MpiFabric final : public Fabric {
 }  // namespace
 
 std::unique_ptr<Fabric> connect_mpi(int ranks_per_node, double start_seconds) {
+  // OpenMPI 4.1 looks others up only when they are first heard of; when that is while it waits at
+  // the end of its start, it asks PMIx from inside of its own event loop, and may wait for ever.
+  ::setenv("OMPI_MCA_mpi_add_procs_cutoff", "1024", /*overwrite=*/0);
   auto mpi = std::make_shared<MpiLibrary>();
   const Watch watch("a rank gives up starting MPI", start_seconds);
   int provided = 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/heartbeat.h"
 #include "dist/mpi_fabric.h"
 #include "dist/node_communicator.h"
 
@@ -35,9 +36,15 @@ bool is_one_of_several() {
 }  // namespace
 
 std::unique_ptr<Communicator> connect() {
-  if (!is_one_of_several()) return make_self();
-  return std::make_unique<NodeCommunicator>(
-      connect_mpi(number_in_environment("NATIVO_RANKS_PER_NODE"), start_seconds()));
+  std::unique_ptr<Communicator> ranks;
+  if (is_one_of_several()) {
+    ranks = std::make_unique<NodeCommunicator>(
+        connect_mpi(number_in_environment("NATIVO_RANKS_PER_NODE"), start_seconds()));
+  } else {
+    ranks = make_self();
+  }
+  heartbeat::tick();  // whoever watches knows by this that the ranks have found each other
+  return ranks;
 }
 
 int fair_thread_count(const Place& place) {

@@ -53,6 +53,10 @@ std::optional<Blame> blame_in_log(std::string_view log) {
     constexpr std::string_view kSrun = "srun: error: ";
     if (line.starts_with(kSrun)) {
       const std::string_view rest = line.substr(kSrun.size());
+      if (constexpr std::string_view kNode = "Node failure on "; rest.starts_with(kNode)) {
+        const std::string node(trim(rest.substr(kNode.size())));
+        return Blame{.node = node, .words = "node " + printable(node) + " failed"};
+      }
       const std::string_view node = rest.substr(0, rest.find(':'));
       const std::size_t task = rest.find(": task");
       if (task == std::string_view::npos || node.size() != task) continue;
@@ -84,7 +88,7 @@ std::optional<Blame> blame_in_log(std::string_view log) {
 
 Outcome judge(const Ending& ending) {
   if (ending.finding) return Outcome::kFault;
-  if (ending.status == 0) return Outcome::kDone;
+  if (ending.status == 0) return ending.cut_short ? Outcome::kFault : Outcome::kDone;
   const int try_again = static_cast<int>(ExitCode::kTryAgain);
   const bool says_stopped = std::ranges::any_of(
       ending.exits, [&](const RankExit& rank) { return rank.code == try_again; });

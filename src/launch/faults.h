@@ -20,6 +20,9 @@ struct Ending {
   std::optional<Finding> finding = {};  ///< the watchdog's, when it ended them
   std::string log_tail = {};            ///< the end of what they printed
   bool asked_to_stop = false;           ///< by us
+  /// A rank's last sign of life is from the midst of training: it did not end by itself. With
+  /// --no-kill, srun ends with 0 when all nodes of its step are lost.
+  bool cut_short = false;
 };
 
 enum class Outcome {
@@ -42,6 +45,7 @@ struct Blame {
 
 /// The rank that srun or mpirun names first as having failed, by what they print:
 ///   "srun: error: n2: task 3: Killed", "srun: error: n2: tasks 3,5: Exited with exit code 65",
+///   "srun: error: Node failure on n2" (no rank is known then),
 ///   "mpirun noticed that process rank 3 with PID 77 on node n2 exited on signal 9 (Killed)."
 [[nodiscard]] std::optional<Blame> blame_in_log(std::string_view log);
 

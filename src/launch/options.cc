@@ -97,7 +97,8 @@ void SlurmOptions::visit(config::Visitor& v) {
           min_nodes);
   v.value({.name = "silence_seconds",
            .help = "a rank without a sign of life for so long is taken for dead; it gives one "
-                   "every second",
+                   "every second. When all are silent at once, which a file system that stalls "
+                   "looks like, three times as long",
            .min = 2,
            .max = 1e6},
           silence_seconds);
@@ -111,6 +112,11 @@ void SlurmOptions::visit(config::Visitor& v) {
            .min = 1,
            .max = 1e6},
           hang_factor);
+  v.value({.name = "connect_seconds",
+           .help = "the same for finding the other ranks, which MPI now and then never ends",
+           .min = 1,
+           .max = 1e6},
+          connect_seconds);
   v.value({.name = "start_seconds",
            .help = "the same outside of steps: loading, making data, evaluating, saving",
            .min = 1,

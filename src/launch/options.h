@@ -32,9 +32,10 @@ struct SlurmOptions {
   std::int64_t retries = 10;
   std::string on_node_loss = "wait";
   std::int64_t min_nodes = 1;
-  double silence_seconds = 10.0;
+  double silence_seconds = 5.0;
   double hang_seconds = 60.0;
   double hang_factor = 10.0;
+  double connect_seconds = 120.0;
   double start_seconds = 1800.0;
   bool health_checks = true;
   double min_disk_gib = 1.0;

@@ -27,9 +27,4 @@ struct SupervisedRun {
 /// lock of the run folder: throws Error(kLocked) when another run has it.
 [[nodiscard]] int supervise(const SupervisedRun& run, Nodes& nodes);
 
-/// Runs on each other node of a job: when the supervisor gives no sign of life for too long, queues
-/// the job again, because Slurm lets a job without its batch script run on. Returns when another
-/// supervisor has taken over, or when it is told to stop.
-void deputize(const std::filesystem::path& run, const SlurmOptions& options, Nodes& nodes);
-
 }  // namespace nativo::launch

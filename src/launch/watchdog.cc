@@ -11,6 +11,7 @@ namespace nativo::launch {
 namespace {
 
 constexpr std::size_t kStepsRemembered = 65;
+constexpr double kStallFactor = 3.0;  ///< of the limit of silence, when all ranks are silent
 
 }  // namespace
 
@@ -50,6 +51,12 @@ std::optional<Finding> Watchdog::look(const std::vector<Heartbeat>& beats, doubl
     rank.beat = beat;
     follow_steps(beat, now);
   }
+  // All at once is hardly the ranks' fault: the file system stands still, or we did.
+  const bool all_are_silent =
+      ranks_.size() > 1 && std::ranges::all_of(ranks_, [&](const auto& entry) {
+        return now - entry.second.beat_changed > limits_.silence;
+      });
+  const double silence = limits_.silence * (all_are_silent ? kStallFactor : 1.0);
   std::vector<Finding> findings;
   for (std::int64_t number = 0; number < expected_; ++number) {
     const auto found = ranks_.find(number);
@@ -70,11 +77,11 @@ std::optional<Finding> Watchdog::look(const std::vector<Heartbeat>& beats, doubl
                     .pid = rank.beat.pid,
                     .phase = rank.beat.phase,
                     .step = rank.beat.step};
-    if (now - rank.beat_changed > limits_.silence) {
+    if (now - rank.beat_changed > silence) {
       finding.seconds = now - rank.beat_changed;
-      finding.limit = limits_.silence;
+      finding.limit = silence;
       findings.push_back(finding);
-    } else if (const double limit = progress_limit(rank.beat.phase);
+    } else if (const double limit = progress_limit(rank.beat);
                now - rank.progress_changed > limit) {
       finding.kind = Finding::Kind::kHangs;
       finding.seconds = now - rank.progress_changed;
@@ -105,6 +112,11 @@ void Watchdog::follow_steps(const Heartbeat& beat, double now) {
   newest_step_at_ = now;
 }
 
+double Watchdog::silence_of(std::int64_t rank, double now) const {
+  const auto found = ranks_.find(rank);
+  return found == ranks_.end() ? 0.0 : now - found->second.beat_changed;
+}
+
 double Watchdog::median_step() const {
   if (step_seconds_.empty()) return 0.0;
   std::vector<double> sorted = step_seconds_;
@@ -113,8 +125,10 @@ double Watchdog::median_step() const {
   return *middle;
 }
 
-double Watchdog::progress_limit(const std::string& phase) const {
-  if (phase != "train") return limits_.start;
+double Watchdog::progress_limit(const Heartbeat& beat) const {
+  // The first piece of work is to find the others (dist::connect).
+  if (beat.phase == "start" && beat.pieces == 0) return limits_.connect;
+  if (beat.phase != "train") return limits_.start;
   // The first step pays for what is set up only once; nothing is known of the others yet.
   if (step_seconds_.empty()) return std::max(limits_.start, limits_.hang);
   return std::max(limits_.hang, limits_.factor * median_step());

@@ -13,10 +13,11 @@
 namespace nativo::launch {
 
 struct WatchLimits {
-  double silence = 10.0;  ///< seconds without a beat
-  double hang = 60.0;     ///< seconds without progress in a step, at least
-  double factor = 10.0;   ///< and this many median steps
-  double start = 1800.0;  ///< seconds without progress outside of steps, or before the first beat
+  double silence = 10.0;   ///< seconds without a beat
+  double hang = 60.0;      ///< seconds without progress in a step, at least
+  double factor = 10.0;    ///< and this many median steps
+  double connect = 120.0;  ///< seconds until the ranks have found each other
+  double start = 1800.0;   ///< seconds without progress outside of steps, or before the first beat
 };
 
 /// What is wrong with which rank.
@@ -47,6 +48,8 @@ class Watchdog {
   [[nodiscard]] double median_step() const;
   /// Steps done, of the rank that is furthest; -1 before training.
   [[nodiscard]] std::int64_t newest_step() const { return newest_step_; }
+  /// Seconds at `now` since the last beat of `rank`; 0 when it has not come yet.
+  [[nodiscard]] double silence_of(std::int64_t rank, double now) const;
   /// When the last sign of progress of any rank was seen.
   [[nodiscard]] double last_progress() const { return last_progress_; }
 
@@ -57,7 +60,7 @@ class Watchdog {
     double progress_changed = 0.0;
   };
   void follow_steps(const Heartbeat& beat, double now);
-  [[nodiscard]] double progress_limit(const std::string& phase) const;
+  [[nodiscard]] double progress_limit(const Heartbeat& beat) const;
 
   WatchLimits limits_;
   std::int64_t expected_;

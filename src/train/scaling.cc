@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/error.h"
 #include "model/lora.h"
 #include "model/recompute.h"
 #include "train/flops.h"
@@ -54,14 +55,21 @@ class Estimator {
             const LoraTableOptions& lora, const DistOptions& dist, const Cluster& cluster)
       : config_(config), options_(options), dist_(dist), cluster_(cluster) {
     const bool has_adapters = options.method != "full";
+    if (dist.tensor != 1) {
+      throw Error(ExitCode::kConfig, "dist.tensor: an estimate knows data parallel grids alone",
+                  "--set dist.tensor=1; nativo memory --ranks N knows what the others hold");
+    }
     if (has_adapters) {
       adapters_ = static_cast<double>(
           model::lora_parameter_count(model::resolve_lora(lora.lora, config), config));
     }
     trained_ = has_adapters ? adapters_ : static_cast<double>(config.parameter_count());
     own_ = dist.zero >= 1 ? trained_ / ranks() : trained_;
-    const TrainingMemory memory =
-        training_memory(config, options, lora, {.ranks = cluster.ranks(), .zero = dist.zero});
+    const TrainingMemory memory = training_memory(config, options, lora,
+                                                  {.ranks = cluster.ranks(),
+                                                   .zero = dist.zero,
+                                                   .tensor = 1,
+                                                   .per_node = cluster.ranks_per_node});
     memory_ = bytes_in_memory(memory);
   }
 
@@ -85,6 +93,7 @@ class Estimator {
     time.update = update_bytes(options_, number_bytes(), own_) / update_rate(rank_copies());
     if (cluster_.ranks() > 1) {
       if (dist_.zero >= 1) time.gather = gather_seconds(trained_);
+      if (dist_.zero >= 3 && adapters_ == 0.0) gather_blocks(time, result.rows);
       time.small = kSmallCollectives * latency();
     }
     time.step = time.compute + time.exposed + time.update + time.gather + time.small;
@@ -172,16 +181,32 @@ class Estimator {
     return copies * within_node(bytes) + across(bytes) + collectives() * latency();
   }
 
+  /// Embeddings and head, which every rank has whole. None of adapters.
+  [[nodiscard]] double whole_numbers() const {
+    if (adapters_ > 0.0) return 0.0;
+    return static_cast<double>((config_.tie_embeddings ? 1 : 2) * config_.vocab_size *
+                               config_.hidden_size);
+  }
+
+  [[nodiscard]] double micro_batches(std::int64_t busiest) const {
+    return std::ceil(static_cast<double>(busiest) /
+                     static_cast<double>(training_shape(options_).rows));
+  }
+
+  /// Stage 3: a block's parameters come before its forward and its backward pass of every
+  /// micro-batch, while the block before is computed.
+  void gather_blocks(StepTime& time, std::int64_t busiest) const {
+    const double blocks = 2.0 * micro_batches(busiest) * gather_seconds(trained_ - whole_numbers());
+    time.gather = gather_seconds(whole_numbers()) +
+                  (shares_cores() ? blocks : std::max(0.0, blocks - time.compute));
+  }
+
   void exchange(StepTime& time, std::int64_t busiest) const {
     if (cluster_.ranks() == 1) return;
-    const double passes = std::ceil(static_cast<double>(busiest) /
-                                    static_cast<double>(training_shape(options_).rows));
+    const double passes = micro_batches(busiest);
     // From stage 2 on a layer's gradients cross in every micro-batch, those of embeddings and head
     // once; else all cross once, during the last one.
-    const double once = adapters_ > 0.0
-                            ? 0.0
-                            : static_cast<double>((config_.tie_embeddings ? 1 : 2) *
-                                                  config_.vocab_size * config_.hidden_size);
+    const double once = whole_numbers();
     const double times = dist_.zero >= 2 && adapters_ == 0.0 ? passes : 1.0;
     const double numbers = times * (trained_ - once) + once;
     time.exchange = within_node(number_bytes() * numbers) + across(kSumBytes * numbers) +

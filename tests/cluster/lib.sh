@@ -5,7 +5,7 @@ set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 run=$work/run
-export CLUSTER_ROOT=$work/slurm CLUSTER_PORT=${CLUSTER_PORT:-17200}
+export CLUSTER_ROOT=$work/slurm CLUSTER_PORT=${CLUSTER_PORT:-17200} CLUSTER_NODES=3
 export SLURM_CONF=$CLUSTER_ROOT/slurm.conf OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 cluster=$here/cluster
 
@@ -52,7 +52,7 @@ configure() {
   mkdir -p "$run"
   find "$prepared/run" -mindepth 1 -maxdepth 1 ! -name train ! -name launch -exec cp -r {} "$run" \;
   sed "s|^dir = .*|dir = \"$run\"|" "$prepared/nativo.toml" >"$work/nativo.toml"
-  { echo "[slurm]"; echo 'silence_seconds = 5'; echo 'min_disk_gib = 0'; echo 'min_memory_gib = 0'; echo "$1"; } >>"$work/nativo.toml"
+  { echo "[slurm]"; echo 'silence_seconds = 5'; echo 'connect_seconds = 20'; echo 'min_disk_gib = 0'; echo 'min_memory_gib = 0'; echo "$1"; } >>"$work/nativo.toml"
 }
 
 cluster_up() {
@@ -75,6 +75,15 @@ rank_pids() {
   return 0
 }
 
+# node_of PID: the node on which a process of this machine runs; ranks_of NODE: the ranks there.
+node_of() { nsenter --target "$1" --uts hostname; }
+ranks_of() {
+  local pid
+  for pid in $(rank_pids); do [ "$(node_of "$pid")" != "$1" ] || echo "$pid"; done
+}
+# one_rank: a rank on n3, which is never the supervisor's node.
+one_rank() { ranks_of n3 | tail -n 1; }
+
 # at_step N: waits until the run has done so many steps, and remembers what is saved by then.
 at_step() {
   await 120 "step $1" step_reached "$1"
@@ -84,13 +93,41 @@ at_step() {
 job_is_gone() { squeue -h -o %i >"$work/queue" 2>/dev/null && [ ! -s "$work/queue" ]; }
 finished() { state_is done || state_is failed || job_is_gone; }
 
-# finish [SECONDS]: waits for the run's end and holds its weights against an undisturbed run's.
-finish() {
+# ends_well [SECONDS]: waits for the run's end.
+ends_well() {
   await "${1:-180}" "the end of the run" finished
   await 5 "the supervisor's last word" sh -c "grep -q '\"state\": \"\(done\|failed\)' '$run/launch/supervisor.json'"
   state_is done || fail "the run ended $(state): $(json "$run/launch/supervisor.json" 'j.get("message")')"
+}
+
+# finish [SECONDS]: the same, and holds its weights against an undisturbed run's, bit for bit.
+finish() {
+  ends_well "${1:-180}"
   cmp "$prepared/run/train/model/model.safetensors" "$run/train/model/model.safetensors" ||
     fail "the weights are not those of an undisturbed run"
+}
+
+# finish_close [SECONDS]: the same for a run that went on on another grid, whose sums have another order.
+finish_close() {
+  ends_well "${1:-180}"
+  python3 - "$prepared"/run/train/checkpoints/*/model.safetensors "$run"/train/checkpoints/*/model.safetensors <<'PYTHON' ||
+import array, json, struct, sys
+def values(path):
+    data = open(path, 'rb').read()
+    head = struct.unpack('<Q', data[:8])[0]
+    tensors = {k: v for k, v in json.loads(data[8:8 + head]).items() if k != '__metadata__'}
+    assert all(t['dtype'] == 'F32' for t in tensors.values())
+    return array.array('f', data[8 + head:])
+last = {path.split('/')[-2]: [] for path in sys.argv[1:]}
+for path in sys.argv[1:]: last[path.split('/')[-2]].append(path)
+a, b = (values(path) for path in last[max(last)])
+worst = max(abs(x - y) for x, y in zip(a, b))
+moved = max(abs(x) for x in a)
+print('largest difference of a weight: %.1e of %.2f' % (worst, moved))
+# Sums in f32 in another order: AdamW's sign-like updates turn it into some share of the rate of 1e-5.
+sys.exit(len(a) != len(b) or worst > 1e-4 * moved)
+PYTHON
+    fail "the weights are far from those of an undisturbed run"
 }
 
 # recovered FAULTS WORDS LIMIT: so many recoveries, the first fault described by these words, none of the

@@ -1,35 +1,35 @@
 # What may happen to a run, one function each. Words: lib.sh.
 # shellcheck shell=bash disable=SC2154
-one_and_a_spare='nodes = 1
-spare_nodes = 1
-mpi = "none"'
+# Two ranks on each of two nodes, n2 and n3; the supervisor and the spare are n1.
+grid='nodes = 2
+ranks_per_node = 2'
+grid_and_a_spare="$grid
+spare_nodes = 1"
 
 scenario_rank_killed() {
-  configure "$one_and_a_spare"
+  configure "$grid_and_a_spare"
   cluster_up
   submit
   at_step 12
-  # shellcheck disable=SC2046
-  kill -KILL $(rank_pids)
+  kill -KILL "$(one_rank)"
   finish
-  recovered 1 "Killed|signal 9" 30
+  recovered 1 "rank [0-3] on n3: Killed" 30
 }
 
 scenario_rank_stopped() {
-  configure "$one_and_a_spare"
+  configure "$grid_and_a_spare"
   cluster_up
   submit
   at_step 12
-  # shellcheck disable=SC2046
-  kill -STOP $(rank_pids)
+  kill -STOP "$(one_rank)"
   finish
-  recovered 1 "rank 0 on n2 gave no sign of life" 45
-  grep -q "thread" "$run"/launch/stacks-00001-rank-00000.txt || fail "no stacks"
+  recovered 1 "rank [0-3] on n3 gave no sign of life" 45
+  grep -q "thread" "$run"/launch/stacks-00001-rank-*.txt || fail "no stacks"
 }
 
 # The node with the ranks loses its power; the spare takes over; the node comes back when nobody waits.
 scenario_node_lost() {
-  configure "$one_and_a_spare"
+  configure "$grid_and_a_spare"
   cluster_up
   submit
   at_step 12
@@ -40,9 +40,42 @@ scenario_node_lost() {
   recovered 1 "." 60
 }
 
+# There is no spare: the job is queued again and waits until the node is back.
+scenario_node_lost_wait() {
+  CLUSTER_NODES=2
+  configure "$grid
+on_node_loss = \"wait\""
+  cluster_up
+  submit
+  at_step 12
+  "$cluster" kill-node 2
+  await 90 "the job to be queued again" grep -qs '"event":"requeue"' "$run/train/events.jsonl"
+  await 30 "the job to wait" sh -c "[ \"\$(squeue -h -j $job -o %T)\" = PENDING ]"
+  sleep 5
+  [ "$(squeue -h -j "$job" -o %T)" = PENDING ] || fail "it did not wait"
+  "$cluster" start-node 2
+  finish
+  recovered 1 "." 90
+}
+
+# There is no spare, and it need not wait: the ranks of one node go on alone.
+scenario_node_lost_shrink() {
+  CLUSTER_NODES=2
+  configure "$grid
+on_node_loss = \"shrink\"
+min_nodes = 1"
+  cluster_up
+  submit
+  at_step 12
+  "$cluster" kill-node 2
+  finish_close
+  recovered 1 "." 60
+  [ "$(events "[x['nodes'] for x in e if x['event'] == 'recovery']")" = "[['n1']]" ] || fail "it did not go on with one node"
+}
+
 # Slurm takes no notice of this one: the job runs on with dead ranks.
 scenario_node_back_soon() {
-  configure "$one_and_a_spare"
+  configure "$grid_and_a_spare"
   cluster_up
   submit
   at_step 12
@@ -53,28 +86,36 @@ scenario_node_back_soon() {
   recovered 1 "." 60
 }
 
-# A node is cut off, and with it the file server from its rank, which therefore stands still. The spare takes
-# over; the stale rank comes back to life beside it and must not commit anything.
+# A node is cut off, and with it the file server from its ranks, which therefore stand still. The spare takes
+# over; the stale ranks come back to life beside it and must not commit anything. All four are on one node, so
+# that they can go on among themselves; their sums have the order of two nodes.
+# shellcheck disable=SC2086
+stale_are_gone() { ! kill -0 $stale 2>/dev/null; }
 scenario_cable_cut() {
-  configure "$one_and_a_spare"
+  configure 'nodes = 1
+ranks_per_node = 4
+spare_nodes = 1
+setup = ["export NATIVO_RANKS_PER_NODE=2"]'
   cluster_up
   submit
   at_step 12
   stale=$(rank_pids)
-  kill -STOP "$stale"
+  # shellcheck disable=SC2086
+  kill -STOP $stale
   "$cluster" cut 2
   await 90 "the spare" grep -qs '"event":"recovery"' "$run/train/events.jsonl"
-  kill -CONT "$stale"
-  await 30 "the stale rank's end" sh -c "! kill -0 $stale 2>/dev/null"
-  grep -q '"exit":73' "$run/launch/heartbeats-00001/rank-00000.exit" || fail "the stale rank was not refused"
+  # shellcheck disable=SC2086
+  kill -CONT $stale
+  await 60 "the stale ranks' end" stale_are_gone
+  grep -q '"exit":73' "$run"/launch/heartbeats-00001/rank-*.exit || fail "the stale ranks were not refused"
   "$cluster" heal 2
   finish
-  recovered 1 "rank 0 on n2" 60
+  recovered 1 "rank [0-3] on n2|node n2 failed" 60
 }
 
 # The supervisor's own node is gone; a deputy on the other one queues the job again.
 scenario_batch_host_killed() {
-  configure "$one_and_a_spare"
+  configure "$grid_and_a_spare"
   cluster_up
   submit
   at_step 12
@@ -86,7 +127,7 @@ scenario_batch_host_killed() {
 }
 
 scenario_controller_restarted() {
-  configure "$one_and_a_spare"
+  configure "$grid_and_a_spare"
   cluster_up
   submit
   at_step 12
@@ -104,7 +145,7 @@ scenario_controller_restarted() {
 scenario_disk_full() {
   mkdir -p "$run"
   mount -t tmpfs -o size=260m tmpfs "$run" || fail "tmpfs"
-  configure "$one_and_a_spare"
+  configure "$grid_and_a_spare"
   cluster_up
   trap '"$cluster" down; umount -l "$run"' EXIT
   submit
@@ -119,7 +160,7 @@ scenario_disk_full() {
 
 # Stopped well, its newest checkpoint damaged, and started again: the one before it is used.
 scenario_damaged_checkpoint() {
-  configure "$one_and_a_spare"
+  configure "$grid_and_a_spare"
   cluster_up
   submit
   at_step 17
@@ -135,8 +176,7 @@ scenario_damaged_checkpoint() {
 }
 
 scenario_two_jobs() {
-  configure 'nodes = 1
-mpi = "none"'
+  configure "$grid"
   cluster_up
   submit
   at_step 5
@@ -152,7 +192,7 @@ mpi = "none"'
 
 # A more urgent job takes the nodes while every step ends in a save.
 scenario_preempted() {
-  configure "$one_and_a_spare"
+  configure "$grid_and_a_spare"
   cluster_up
   submit --set train.checkpoint_every=1
   at_step 12

@@ -32,7 +32,7 @@ TEST(BlameInLog, ReadsSrunAndMpirun) {
 
 TEST(BlameInLog, FindsNothingInWhatRanksPrint) {
   for (const char* log :
-       {"", "loss 2.3\n", "srun: error: Node failure on n2\n", "srun: error: n2: task x: Killed\n",
+       {"", "loss 2.3\n", "srun: error: Node failure\n", "srun: error: n2: task x: Killed\n",
         "srun: error: n2: task 3\n", "mpirun noticed that process rank\n",
         "says: srun: error: n2: task 3: Killed\n", "srun: error: \n",
         "srun: error: a b: task 1: x\n",
@@ -42,8 +42,17 @@ TEST(BlameInLog, FindsNothingInWhatRanksPrint) {
   }
 }
 
+TEST(BlameInLog, NamesTheNodeThatSlurmGaveUp) {
+  const auto blame = blame_in_log("0: a step\nsrun: error: Node failure on n[2-3]\n");
+  ASSERT_TRUE(blame);
+  EXPECT_EQ(blame->rank, -1);
+  EXPECT_EQ(blame->node, "n[2-3]");
+  EXPECT_EQ(blame->words, "node n[2-3] failed");
+}
+
 TEST(Judge, TellsFaultsFromErrorsThatWouldComeAgain) {
   EXPECT_EQ(judge({.status = 0}), Outcome::kDone);
+  EXPECT_EQ(judge({.status = 0, .cut_short = true}), Outcome::kFault);
   for (const int code : {64, 65, 66, 78}) {
     EXPECT_EQ(judge({.status = code}), Outcome::kHopeless) << code;
     // The others are killed when one fails, and the command's own status is theirs.

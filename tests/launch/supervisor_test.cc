@@ -107,7 +107,7 @@ if [ $NATIVO_RESTART = 1 ]; then
   for i in 1 2 3 4 5 6 7; do echo "{\"step\": $i, \"time\": $i}" >>$run/train/metrics.jsonl; done
   beat train 7 0; sleep 0.5; kill -9 $$
 fi
-beat train 5 5; sleep 1)"),
+beat train 5 5; sleep 1; beat end 9 5)"),
             0);
   const std::vector<Json> all = events();
   ASSERT_EQ(all.size(), 2U);
@@ -124,13 +124,60 @@ beat train 5 5; sleep 1)"),
 TEST_F(SupervisorTest, EndsAndNamesARankWithoutSignsOfLife) {
   EXPECT_EQ(supervise_script(R"(
 beat train 1 0
-[ $NATIVO_RESTART = 2 ] || sleep 600)"),
+[ $NATIVO_RESTART = 2 ] || sleep 600
+beat end 9 0)"),
             0);
   ASSERT_FALSE(events().empty());
   EXPECT_THAT(events()[0]["what"].get<std::string>(),
               HasSubstr("rank 0 on here gave no sign of life"));
   EXPECT_EQ(events()[0]["node"], "here");
   EXPECT_GE(node_.kills, 1);
+}
+
+// srun tells at once which rank was killed, but then waits for the others, who wait for that one.
+TEST_F(SupervisorTest, DoesNotWaitForTheOthersWhenSrunNamesARank) {
+  EXPECT_EQ(supervise_script(R"(
+if [ $NATIVO_RESTART = 1 ]; then
+  beat train 3 0
+  echo "srun: error: here: task 5: Killed"
+  for i in $(seq 600); do beat train 3 0; sleep 0.2; done
+fi
+beat train 3 3; sleep 1; beat end 9 3)"),
+            0);
+  ASSERT_EQ(events().size(), 2U);
+  EXPECT_EQ(events()[0]["what"], "rank 5 on here: Killed");
+  EXPECT_EQ(events()[0]["rank"], 5);
+  EXPECT_LT(events()[1]["seconds_down"].get<double>(), 10.0);
+}
+
+// srun ends with 0 when it has lost all nodes of its step: the ranks did not end by themselves.
+TEST_F(SupervisorTest, IsNotDoneWhenTheRanksWereCutShort) {
+  EXPECT_EQ(supervise_script(R"(
+if [ $NATIVO_RESTART = 1 ]; then
+  beat train 3 0
+  echo "srun: error: Node failure on n7"
+  exit 0
+fi
+beat train 3 3; sleep 1; beat end 9 3)"),
+            0);
+  ASSERT_EQ(events().size(), 2U);
+  EXPECT_EQ(events()[0]["what"], "node n7 failed");
+  EXPECT_EQ(events()[0]["node"], "n7");
+  EXPECT_EQ(events()[1]["event"], "recovery");
+  EXPECT_EQ(state(), "done");
+}
+
+// What another start has taken over is its own: neither its state nor its events are touched.
+TEST_F(SupervisorTest, SaysNothingMoreOnceItIsOvertaken) {
+  const char* theirs = R"({"job":"17","state":"running","restart":2})";
+  EXPECT_EQ(
+      supervise_script(
+          std::string(
+              "sleep 1; echo '{\"job\":\"17\",\"restart\":2}' >$run/train/fence.json; echo '") +
+          theirs + "' >$run/launch/supervisor.json; exit 75"),
+      73);
+  EXPECT_EQ(Journal(run_, {run_ / "train"}).last_state(), Json::parse(theirs));
+  EXPECT_TRUE(events().empty());
 }
 
 TEST_F(SupervisorTest, DoesNotRepeatAnErrorThatWouldComeAgain) {
@@ -193,9 +240,13 @@ TEST_F(SupervisorTest, RestartNumbersOnlyGrowAndOldRanksAreToldToStop) {
 TEST_F(SupervisorTest, IsTheOnlyOneOfItsRunFolder) {
   const io::RunLock other(run_);
   EXPECT_THROW((void)supervise_script("exit 0"), Error);
-  // This very job before Slurm started it again, on a node that was cut off: overtaken.
-  Journal(run_, {run_ / "train"}).state({{"job", "17"}, {"job_restarts", 0}, {"state", "running"}});
-  EXPECT_THROW((void)supervise_script("exit 0"), Error);
+  // This very start of the job, which Slurm has started twice: it goes on, we end without a word.
+  const Json first = {{"job", "17"}, {"job_restarts", 0}, {"state", "running"}};
+  Journal(run_, {run_ / "train"}).state(first);
+  EXPECT_EQ(supervise_script("exit 0"), 73);
+  EXPECT_EQ(Journal(run_, {run_ / "train"}).last_state(), first);
+  EXPECT_TRUE(events().empty());
+  // This job before Slurm started it again, on a node that was cut off: overtaken.
   node_.job_restarts = 1;
   EXPECT_EQ(supervise_script("exit 0"), 0);
 }
@@ -204,7 +255,7 @@ TEST_F(SupervisorTest, TellsOfTheSupervisorThatDiedBeforeIt) {
   fs::create_directories(launch_folder(run_));
   Journal(run_, {run_ / "train"}).state({{"job", "16"}, {"state", "running"}, {"host", "n9"}});
   io::write_file_atomically(launch_folder(run_) / kSupervisorBeat, "job 16\n");
-  EXPECT_EQ(supervise_script("beat train 0 0; sleep 1"), 0);
+  EXPECT_EQ(supervise_script("beat train 0 0; sleep 1; beat end 9 0"), 0);
   const std::vector<Json> all = events();
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[0]["what"], "the supervisor on n9 was lost");

@@ -69,6 +69,14 @@ TEST(Watchdog, NamesTheSilentRankNotThoseThatWaitForIt) {
   EXPECT_THAT(finding->words(), HasSubstr("rank 2 on n2 gave no sign of life for 11.0 s"));
 }
 
+TEST(Watchdog, WaitsLongerWhenAllAreSilentAtOnce) {
+  Ranks ranks(4, 1.0);
+  for (int i = 0; i < 20; ++i) ASSERT_FALSE(ranks.second());
+  int seconds = 0;
+  while (!ranks.second({0, 1, 2, 3}, {}) && seconds < 1000) ++seconds;
+  EXPECT_NEAR(seconds, 30, 1);  // three times the limit of 10 s
+}
+
 TEST(Watchdog, NamesTheHangingRankThatIsFurthestBehind) {
   Ranks ranks(4, 1.0);
   for (int i = 0; i < 20; ++i) ASSERT_FALSE(ranks.second());
@@ -84,6 +92,28 @@ TEST(Watchdog, NamesTheHangingRankThatIsFurthestBehind) {
   EXPECT_EQ(finding->rank, 3);
   EXPECT_EQ(seconds, 61);
   EXPECT_THAT(finding->words(), HasSubstr("hangs in phase \"train\""));
+}
+
+TEST(Watchdog, GivesRanksThatDoNotFindEachOtherNoMoreThanTheirTime) {
+  WatchLimits limits = kLimits;
+  limits.connect = 20.0;
+  Watchdog watchdog(limits, 1, 0.0);
+  Heartbeat beat;
+  beat.node = "n1";
+  beat.phase = "start";
+  std::optional<Finding> finding;
+  double now = 0.0;
+  for (; !finding && now < 1000.0; now += 1.0) {
+    ++beat.beat;
+    finding = watchdog.look({beat}, now);
+  }
+  EXPECT_NEAR(now, 22.0, 1.0);
+  ++beat.pieces;  // they have, and load
+  Watchdog loading(limits, 1, 0.0);
+  for (now = 0.0; now < 100.0; now += 1.0) {
+    ++beat.beat;
+    EXPECT_FALSE(loading.look({beat}, now));
+  }
 }
 
 TEST(Watchdog, GivesLongStepsTheirTime) {

@@ -1,4 +1,9 @@
+#include "launch/deputies.h"
+
 #include <unistd.h>
+
+#include <map>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -7,9 +12,31 @@
 #include "io/file.h"
 #include "launch/files.h"
 #include "launch/journal.h"
-#include "launch/supervisor.h"
+#include "launch/node_choice.h"
 
 namespace nativo::launch {
+namespace {
+
+constexpr double kAgainSeconds = 5.0;  ///< between attempts to start deputies
+
+}  // namespace
+
+void Deputies::keep(const std::set<std::string>& excluded) {
+  if (run_.config.empty() || (child_ && !child_->poll())) return;
+  const double now = monotonic_seconds();
+  if (now < next_) return;
+  next_ = now + kAgainSeconds;
+  std::vector<std::string> others = nodes_.names();
+  std::erase_if(others, [&](const std::string& name) {
+    return name == nodes_.here() || excluded.contains(name);
+  });
+  child_.reset();
+  if (others.empty()) return;
+  Words command = run_.self;
+  command.insert(command.end(), {"slurm", "deputy", "-c", run_.config.native()});
+  child_.emplace(nodes_.run_on(others, command), std::map<std::string, std::string>{},
+                 launch_folder(run_.run) / "deputies.log");
+}
 
 void deputize(const fs::path& run, const SlurmOptions& options, Nodes& nodes) {
   const fs::path beat = launch_folder(run) / kSupervisorBeat;
@@ -35,8 +62,7 @@ void deputize(const fs::path& run, const SlurmOptions& options, Nodes& nodes) {
     if (monotonic_seconds() - seen < options.silence_seconds) continue;
     log::warn("the supervisor gave no sign of life for {} s; job {} is queued again",
               options.silence_seconds, nodes.job());
-    const std::int64_t least = options.on_node_loss == "shrink" ? options.min_nodes : options.nodes;
-    if (nodes.requeue(least, options.nodes + options.spare_nodes, {})) return;
+    if (nodes.requeue(least_nodes(options), options.nodes + options.spare_nodes, {})) return;
   }
 }
 
