@@ -108,6 +108,7 @@ DecodeSession::DecodeSession(const Decoder& decoder, std::int64_t capacity)
   const DecoderConfig& config = decoder.config();
   NATIVO_CHECK(capacity > 0 && capacity <= INT32_MAX, "a session holds at least one token");
   NATIVO_CHECK(decoder.ranks().tensor == nullptr, "a session has the whole model");
+  NATIVO_CHECK(!decoder.gathers_layers(), "a session has whole layers");
   state_->decoder = decoder.state_.get();
   state_->capacity = capacity;
   state_->rope.grow(config, capacity);

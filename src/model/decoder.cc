@@ -13,6 +13,7 @@
 #include "dist/communicator.h"
 #include "model/decoder_pass.h"
 #include "model/decoder_state.h"
+#include "model/layer_shards.h"
 #include "model/lora.h"
 #include "ops/cross_entropy.h"
 
@@ -97,11 +98,24 @@ float* reserve_parameters(tensor::Arena& arena, const DecoderConfig& config,
   return arena.view<float>(slot).data();
 }
 
+/// See LayerShards::fill; of what is not quantised.
+void fill_parameters(const DecoderCore& core, const LayerShards::RunAll& run_all,
+                     const std::function<void(std::size_t, std::span<float>)>& make) {
+  if (core.shards) return core.shards->fill(run_all, make);
+  run_all(core.list.size(), [&](std::size_t index) {
+    const std::span<float> value = core.list[index].value;
+    if (!value.empty() && is_ours(core, index)) make(index, value);
+  });
+}
+
 /// log p(target) of each target, and the greedy tokens where `argmax` is not empty.
 std::vector<double> target_log_probs(DecoderPass& pass, std::span<std::int32_t> argmax) {
   const std::span<const std::int32_t> targets(pass.prepared().target);
   std::vector<double> log_prob(targets.size());
-  if (targets.empty()) return log_prob;
+  if (targets.empty()) {
+    pass.attend();
+    return log_prob;
+  }
   pass.run_layers();
   pass.for_logits([&](std::size_t first, tensor::View<float> logits) {
     const auto size = static_cast<std::size_t>(logits.size(0));
@@ -123,10 +137,16 @@ Decoder::Decoder(const DecoderConfig& config, const Quantization& quantization,
   state_->config = tensor_part(config, parts);
   state_->ranks = ranks;
   if (parts == 1) state_->ranks.tensor = nullptr;
-  float* memory = reserve_parameters(state_->parameter_memory, state_->config, quantization,
-                                     "parameters", ranks.weights);
+  const bool is_apart = ranks.weights != nullptr && ranks.weights->place().nodes > 1;
+  if (is_apart && !quantization.format) {
+    state_->shards = std::make_unique<LayerShards>(state_->config, *ranks.weights);
+  }
+  float* memory = state_->shards ? state_->shards->addresses()
+                                 : reserve_parameters(state_->parameter_memory, state_->config,
+                                                      quantization, "parameters", ranks.weights);
   state_->parameters = model_weights(model_tensors(state_->config, quantization, memory));
   state_->list = list_parameters(state_->config, quantization, memory, part, parts);
+  if (state_->shards) state_->shards->bind(state_->list, state_->parameters);
   allocate_quantized(*state_, quantization);
   for (LayerWeights& layer : state_->parameters.layers) {
     if (part == 0) break;  // what is added once, one rank adds to the sum
@@ -143,6 +163,8 @@ const DecoderConfig& Decoder::config() const { return state_->whole; }
 
 const DecoderRanks& Decoder::ranks() const { return state_->ranks; }
 
+bool Decoder::gathers_layers() const { return state_->shards != nullptr; }
+
 std::span<Parameter> Decoder::parameters() { return state_->list; }
 
 std::span<const Parameter> Decoder::parameters() const { return state_->list; }
@@ -150,10 +172,12 @@ std::span<const Parameter> Decoder::parameters() const { return state_->list; }
 const Quantization& Decoder::quantization() const { return state_->quantized.options; }
 
 void Decoder::load(const std::function<void(const Parameter&, std::span<float>)>& read) {
-  for (std::size_t index = 0; index < state_->list.size(); ++index) {
-    const Parameter& parameter = state_->list[index];
-    if (!parameter.value.empty() && is_ours(*state_, index)) read(parameter, parameter.value);
-  }
+  const auto one_by_one = [](std::size_t count, const std::function<void(std::size_t)>& body) {
+    for (std::size_t i = 0; i < count; ++i) body(i);
+  };
+  fill_parameters(*state_, one_by_one, [&](std::size_t index, std::span<float> values) {
+    read(state_->list[index], values);
+  });
   if (quantization().format) load_quantized(*state_, read);
   meet(*state_);
 }
@@ -198,20 +222,21 @@ std::span<const Parameter> Decoder::trainable() const {
 void Decoder::initialize(std::uint64_t seed) {
   NATIVO_CHECK(!quantization().format, "a model that starts from nothing is trained whole");
   const double residual = 1.0 / std::sqrt(2.0 * static_cast<double>(state_->config.layers));
-  parallel_for(state_->list.size(), [&](std::size_t index) {
-    if (!is_ours(*state_, index)) return;
+  const auto at_once = [](std::size_t count, const std::function<void(std::size_t)>& body) {
+    parallel_for(count, body);
+  };
+  fill_parameters(*state_, at_once, [&](std::size_t index, std::span<float> values) {
     const Parameter& parameter = state_->list[index];
     if (!parameter.decays) {
       const float value = parameter.name.ends_with(".bias") ? 0.0F : 1.0F;
-      std::fill(parameter.value.begin(), parameter.value.end(), value);
+      std::fill(values.begin(), values.end(), value);
       return;
     }
     const bool output =
         parameter.name.ends_with("o_proj.weight") || parameter.name.ends_with("down_proj.weight");
     const double deviation = output ? 0.02 * residual : 0.02;
     Rng rng(seed, index);
-    draw(parameter.part, parameter.value,
-         [&] { return static_cast<float>(deviation * rng.normal()); });
+    draw(parameter.part, values, [&] { return static_cast<float>(deviation * rng.normal()); });
   });
   meet(*state_);
 }
@@ -246,6 +271,12 @@ LossSum Decoder::forward(const Batch& batch) {
   return sum_losses(target_log_probs(pass, {}));
 }
 
+void Decoder::attend_forward() { model::attend(*state_, nullptr); }
+
+void Decoder::attend_forward_backward(const StepOptions& options) {
+  model::attend(*state_, &options);
+}
+
 LossSum Decoder::forward_backward(const Batch& batch, const StepOptions& options) {
   NATIVO_CHECK(!state_->gradients.layers.empty(), "forward_backward before enable_gradients");
   NATIVO_CHECK(options.log_prob.empty() || options.log_prob.size() == batch.tokens.size(),
@@ -255,6 +286,7 @@ LossSum Decoder::forward_backward(const Batch& batch, const StepOptions& options
   state_->gradients_are_zero = false;
   DecoderPass pass(*state_, batch, &options);
   if (pass.prepared().target.empty()) {
+    pass.attend();
     spread_log_prob({}, pass.prepared(), options.log_prob);
     return {};
   }
@@ -264,7 +296,8 @@ LossSum Decoder::forward_backward(const Batch& batch, const StepOptions& options
 
 DecoderMemory Decoder::memory() const {
   DecoderMemory memory;
-  memory.parameters = state_->parameter_memory.capacity();
+  memory.parameters =
+      state_->shards ? state_->shards->bytes() : state_->parameter_memory.capacity();
   memory.quantized_parameters = state_->quantized.memory.capacity();
   memory.gradients = state_->own_gradients.capacity();
   memory.pass = state_->pass_memory.capacity();
@@ -297,7 +330,10 @@ std::vector<float> Decoder::logits(const Batch& batch) {
   const std::span<const std::int32_t> rows(pass.prepared().target_row);
   const std::int64_t width = state_->config.vocab_size;
   std::vector<float> all(batch.tokens.size() * static_cast<std::size_t>(width), 0.0F);
-  if (rows.empty()) return all;
+  if (rows.empty()) {
+    pass.attend();
+    return all;
+  }
   pass.run_layers();
   pass.for_logits([&](std::size_t first, tensor::View<float> logits) {
     for (std::int64_t i = 0; i < logits.size(0); ++i) {

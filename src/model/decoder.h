@@ -86,7 +86,7 @@ struct StepOptions {
   Recompute recompute = Recompute::kNorms;  ///< memory against time; the bits are the same
   /// May be empty. Called with L, L-1, ..., 0, -1, those that are trained (see Parameter::layer),
   /// as soon as this batch changes nothing more of the layer's gradients. A tied head's gradient is
-  /// the embedding's. Not called for a batch without targets.
+  /// the embedding's. Not called for a batch without targets, unless Decoder::gathers_layers().
   std::function<void(std::int64_t layer)> layer_done = {};
   /// Of a decoder with GradientMemory::kLent, else unused. Asked once for each of L, ..., -1 before
   /// anything of the layer's gradients is computed (a tied embedding's with the head's): as many
@@ -143,6 +143,16 @@ class Decoder {
   /// Of the whole model, whatever part of it is here.
   [[nodiscard]] const DecoderConfig& config() const;
   [[nodiscard]] const DecoderRanks& ranks() const;
+
+  /// Every node has parts of the layers, each of which is gathered for the time that a pass needs
+  /// it: DecoderRanks::weights are on several nodes, and nothing is quantised. Then every pass is
+  /// collective over them, read_merged() too, and of the parameters of layers `value` holds this
+  /// rank's shards (model/shards.h) alone; elsewhere it is 0 and not to be touched.
+  [[nodiscard]] bool gathers_layers() const;
+  /// What a rank calls that has no batch where others have one; nothing when gathers_layers() is
+  /// false.
+  void attend_forward();
+  void attend_forward_backward(const StepOptions& options);
 
   /// All parameters, in the order of the forward pass: embedding, layers, final norm, head (absent
   /// when tied). The spans stay valid for the life of the decoder.

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "model/layer_shards.h"
 #include "model/lora.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
@@ -18,6 +19,14 @@ namespace {
 
 const LoraConfig* lora_of(const DecoderCore& core) {
   return core.lora ? &core.lora->config : nullptr;
+}
+
+/// The layer that is needed next, on the way up and on the way down.
+std::optional<std::int64_t> layer_above(std::int64_t layer, std::int64_t layers) {
+  return layer + 1 < layers ? std::optional(layer + 1) : std::nullopt;
+}
+std::optional<std::int64_t> layer_below(std::int64_t layer, std::int64_t lowest) {
+  return layer > lowest ? std::optional(layer - 1) : std::nullopt;
 }
 
 Workspace workspace_for(DecoderCore& core, const Batch& batch, const StepOptions* options) {
@@ -96,15 +105,26 @@ void DecoderPass::add_neftune_noise(tensor::View<float> x) const {
   }
 }
 
+const LayerWeights& DecoderPass::layer_weights(std::int64_t layer,
+                                               std::optional<std::int64_t> next) {
+  if (core_.shards) core_.shards->gather(layer, next);
+  return core_.parameters.layers[static_cast<std::size_t>(layer)];
+}
+
+void DecoderPass::attend() { model::attend(core_, options_); }
+
 void DecoderPass::run_layers() {
+  if (core_.shards) core_.shards->begin_pass();
   const tensor::View<float> x = work_.layers.front().forward.input;
   ops::embedding_forward(core_.parameters.embedding, batch_.tokens, x);
   if (options_ != nullptr && options_->neftune_alpha > 0.0) add_neftune_noise(x);
-  for (std::size_t layer = 0; layer < work_.layers.size(); ++layer) {
-    const bool last = layer + 1 == work_.layers.size();
-    context_.first_key = visible(core_.config, prepared_, static_cast<std::int64_t>(layer));
-    block_forward(context_, core_.parameters.layers[layer], work_.layers[layer].forward,
-                  last ? work_.output : work_.layers[layer + 1].forward.input);
+  const std::int64_t layers = core_.config.layers;
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    const auto index = static_cast<std::size_t>(layer);
+    context_.first_key = visible(core_.config, prepared_, layer);
+    block_forward(context_, layer_weights(layer, layer_above(layer, layers)),
+                  work_.layers[index].forward,
+                  layer + 1 == layers ? work_.output : work_.layers[index + 1].forward.input);
   }
 }
 
@@ -165,7 +185,7 @@ LossSum DecoderPass::run_backward() {
   const std::int64_t lowest = first_trained_layer(lora_of(core_));
   for (std::int64_t layer = layers; layer-- > lowest;) {
     const auto index = static_cast<std::size_t>(layer);
-    const LayerWeights& weights = core_.parameters.layers[index];
+    const LayerWeights& weights = layer_weights(layer, layer_below(layer, lowest));
     const LayerMemory& memory = work_.layers[index];
     context_.first_key = visible(core_.config, prepared_, layer);
     block_again(context_, weights, memory, options_->recompute);
@@ -183,6 +203,27 @@ LossSum DecoderPass::run_backward() {
   LossSum sum = sum_losses(log_prob);
   sum.objective = std::accumulate(loss.begin(), loss.end(), 0.0);
   return sum;
+}
+
+void attend(DecoderCore& core, const StepOptions* options) {
+  if (!core.shards) return;
+  const std::int64_t layers = core.config.layers;
+  core.shards->begin_pass();
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    core.shards->gather(layer, layer_above(layer, layers));
+  }
+  if (options == nullptr) return;
+  const bool frozen = core.lora.has_value();
+  const auto done = [&](std::int64_t layer) {
+    if (options->layer_done) options->layer_done(layer);
+  };
+  if (!frozen) done(layers);
+  const std::int64_t lowest = first_trained_layer(lora_of(core));
+  for (std::int64_t layer = layers; layer-- > lowest;) {
+    core.shards->gather(layer, layer_below(layer, lowest));
+    done(layer);
+  }
+  if (!frozen) done(-1);
 }
 
 LossSum sum_losses(std::span<const double> log_prob) {

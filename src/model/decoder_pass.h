@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "model/decoder_batch.h"
 #include "model/decoder_block.h"
@@ -24,6 +25,9 @@ class DecoderPass {
   /// Embedding and layers.
   void run_layers();
 
+  /// Of a batch without targets, instead of all that follows; see model::attend().
+  void attend();
+
   /// After run_layers(): body(first, logits) for each chunk of logits [n,V], those of the targets
   /// first .. first + n - 1.
   using LogitsBody = std::function<void(std::size_t first, tensor::View<float> logits)>;
@@ -34,6 +38,9 @@ class DecoderPass {
 
  private:
   [[nodiscard]] bool shares_gradients() const;
+  /// The weights of a layer, whole until the next call, which is for `next` (if there is one).
+  [[nodiscard]] const LayerWeights& layer_weights(std::int64_t layer,
+                                                  std::optional<std::int64_t> next);
   /// Zeroes the gradients of a layer (see visit_tensors) if they have just come to life, or
   /// borrows memory for them.
   void start_gradients(std::int64_t layer);
@@ -47,6 +54,10 @@ class DecoderPass {
   BlockContext context_;
   Workspace work_;
 };
+
+/// Takes part in a pass that other ranks compute, forward or (with options) there and back: hands
+/// over parts of layers and calls options->layer_done as they do. Nothing where layers are whole.
+void attend(DecoderCore& core, const StepOptions* options);
 
 /// Sums of -log_prob.
 [[nodiscard]] LossSum sum_losses(std::span<const double> log_prob);

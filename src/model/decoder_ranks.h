@@ -1,5 +1,5 @@
 // A decoder that several ranks hold together: tensor parallelism (Shoeybi et al., "Megatron-LM",
-// arXiv:1909.08053) and parameters that a node has once (ZeRO stage 3).
+// arXiv:1909.08053) and parameters that a node has once, or parts of (ZeRO stage 3).
 // Tensor parallelism: each rank has its heads of q, k, v and its features of gate and up (rows of
 // these weights) and the columns of the output and down projections that belong to them; the ranks'
 // sums of what these two give are the layer's, forward, and of what comes back from qkv and
@@ -25,8 +25,9 @@ namespace nativo::model {
 /// Null = this process alone. They outlive the decoder.
 struct DecoderRanks {
   dist::Communicator* tensor = nullptr;  ///< hold a part of every layer each
-  /// Hold equal parameters: those of a node have them once, in memory that they share. Adapters are
-  /// small and every rank's own.
+  /// Hold equal parameters: those of a node have them once, in memory that they share; of several
+  /// nodes each has parts of the layers, which are gathered when they are needed, unless they are
+  /// quantised. Adapters are small and every rank's own.
   dist::Communicator* weights = nullptr;
   dist::Communicator* all = nullptr;  ///< that load the same folder
 };

@@ -1,8 +1,11 @@
 // Lays parameters out in memory; the table of RoPE.
 #include "model/decoder_state.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "dist/communicator.h"
+#include "model/layer_shards.h"
 #include "ops/rope.h"
 
 namespace nativo::model {
@@ -46,6 +49,14 @@ void reserve_in_common(tensor::Arena& arena, const tensor::ArenaPlan& plan, cons
   }
   arena.reserve(plan, what);
   arena.zero();
+}
+
+DecoderCore::DecoderCore() = default;
+DecoderCore::~DecoderCore() = default;
+
+void read_parameter(const DecoderCore& core, std::size_t index, std::span<float> values) {
+  if (core.shards) return core.shards->read(index, values);
+  std::ranges::copy(core.list[index].value, values.begin());
 }
 
 bool is_ours(const DecoderCore& core, std::size_t index) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "model/decoder.h"
@@ -122,13 +123,19 @@ struct RopeTable {
   [[nodiscard]] tensor::View<const float> sine_view() const;
 };
 
+class LayerShards;
+
 /// All that a decoder is; helpers take it, as Decoder::State is private.
 struct DecoderCore {
+  DecoderCore();
+  ~DecoderCore();
+
   DecoderConfig config;  ///< of what is here: tensor_part() of the whole
   DecoderConfig whole;
   DecoderRanks ranks;
   tensor::Arena parameter_memory;
-  tensor::Arena own_gradients;  ///< where they do not share the pass's memory
+  std::unique_ptr<LayerShards> shards;  ///< null where all layers are whole
+  tensor::Arena own_gradients;          ///< where they do not share the pass's memory
   ModelWeights parameters;
   QuantizedState quantized;
   std::optional<LoraState> lora;
@@ -148,6 +155,9 @@ void reserve_in_common(tensor::Arena& arena, const tensor::ArenaPlan& plan, cons
 
 /// Whether this rank writes item `index` of what its node has in common.
 [[nodiscard]] bool is_ours(const DecoderCore& core, std::size_t index);
+
+/// values = parameter `index`, which is in f32; collective where its layer is in parts.
+void read_parameter(const DecoderCore& core, std::size_t index, std::span<float> values);
 
 /// Returns when all ranks have written what they have in common.
 void meet(const DecoderCore& core);

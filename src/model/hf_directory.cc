@@ -283,7 +283,8 @@ Decoder load_decoder(const fs::path& folder, const Quantization& quantization,
 namespace {
 
 std::vector<TensorToWrite> tensors_of(const Decoder& decoder) {
-  const bool as_they_are = !decoder.quantization().format && decoder.lora() == nullptr;
+  const bool as_they_are =
+      !decoder.quantization().format && decoder.lora() == nullptr && !decoder.gathers_layers();
   std::vector<TensorToWrite> tensors;
   for (std::size_t index = 0; index < decoder.parameters().size(); ++index) {
     const Parameter& parameter = decoder.parameters()[index];

@@ -52,7 +52,8 @@ using Digests = std::map<std::string, std::string>;
 /// Writes config.json, weights, extra files and nativo.digests.json into `folder`, which exists,
 /// with what was quantised in floating point again and LoRA adapters merged into the weights,
 /// and returns the digests of all but the last. For callers that commit the folder themselves.
-/// Of tensor-parallel ranks one writes, and the others call help_write_decoder() with the same
+/// Of the ranks that have parts of the model (tensor-parallel ones, and all where
+/// Decoder::gathers_layers()) one writes, and the others call help_write_decoder() with the same
 /// options, which hands it their parts.
 Digests write_decoder_files(const std::filesystem::path& folder, const Decoder& decoder,
                             const SaveOptions& options, io::Disk& disk = io::posix_disk());

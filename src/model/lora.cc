@@ -246,7 +246,7 @@ void enable_lora_gradients(DecoderCore& core) {
 
 void read_merged(const DecoderCore& core, std::size_t index, std::span<float> values) {
   const Parameter& parameter = core.list.at(index);
-  std::ranges::copy(parameter.value, values.begin());
+  read_parameter(core, index, values);
   const std::string_view name = parameter.name;
   const auto module = module_from_name(name.substr(0, name.rfind('.')));
   if (!module || !name.ends_with(".weight")) return;

@@ -43,4 +43,26 @@ MemoryPlan memory_plan(const DecoderConfig& config, const Quantization& quantiza
   return plan;
 }
 
+std::size_t layer_place_bytes(std::int64_t numbers) {
+  constexpr std::int64_t kLine = tensor::kAlignment / sizeof(float);
+  return static_cast<std::size_t>((numbers + kLine - 1) / kLine * kLine) * sizeof(float);
+}
+
+LayerNumbers layer_numbers(DecoderConfig config) {
+  config.layers = 0;
+  LayerNumbers numbers{.layer = 0, .others = config.parameter_count()};
+  config.layers = 1;
+  numbers.layer = config.parameter_count() - numbers.others;
+  return numbers;
+}
+
+std::size_t cut_weight_bytes(const DecoderConfig& config, std::int64_t ranks,
+                             std::int64_t neighbours) {
+  const LayerNumbers numbers = layer_numbers(config);
+  const std::int64_t own = (config.layers * numbers.layer + ranks - 1) / ranks;
+  return layer_place_bytes(own) +
+         (layer_place_bytes(numbers.others) + 3 * layer_place_bytes(numbers.layer)) /
+             static_cast<std::size_t>(neighbours);
+}
+
 }  // namespace nativo::model

@@ -31,4 +31,18 @@ struct MemoryPlan {
 [[nodiscard]] MemoryPlan memory_plan(const DecoderConfig& config, const Quantization& quantization,
                                      const LoraConfig* lora, const TrainingShape& shape);
 
+/// Numbers of a decoder of `config`: of one layer, and of all that is in none.
+struct LayerNumbers {
+  std::int64_t layer = 0;
+  std::int64_t others = 0;
+};
+[[nodiscard]] LayerNumbers layer_numbers(DecoderConfig config);
+
+/// Bytes of memory for so many numbers that several ranks have in common.
+[[nodiscard]] std::size_t layer_place_bytes(std::int64_t numbers);
+/// Bytes of the parameters of a rank of `ranks` where every node has parts of the layers: its part
+/// of them, and its share of what `neighbours` have in common (see model/layer_shards.h).
+[[nodiscard]] std::size_t cut_weight_bytes(const DecoderConfig& config, std::int64_t ranks,
+                                           std::int64_t neighbours);
+
 }  // namespace nativo::model

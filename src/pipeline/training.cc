@@ -179,7 +179,8 @@ void train_and_save(Training training, model::Decoder& decoder) {
   const train::TrainResult result = train::train(input);
   if (training.grid != nullptr) {
     training.grid->set_timeout(0.0);  // for what the first rank does alone
-    if (training.grid->data().rank() == 0 && !training.grid->world().is_root()) {
+    const bool has_a_part = training.grid->data().rank() == 0 || decoder.gathers_layers();
+    if (has_a_part && !training.grid->world().is_root()) {
       if (decoder.lora() != nullptr) model::help_write_adapter(decoder);
       model::help_write_decoder(decoder, training.save);
     }

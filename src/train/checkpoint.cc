@@ -226,9 +226,9 @@ std::optional<TrainState> CheckpointStore::load_found(model::Decoder& decoder, O
   }
   if (!state) return std::nullopt;
   const bool in_common = parallel_ != nullptr && parallel_->shares_weights();
-  const std::vector<Slice> all = whole_slices(std::as_const(decoder).trainable());
+  const std::vector<model::Slice> all = model::whole_slices(std::as_const(decoder).trainable());
   read_checkpoint(folder(state->step), decoder, optimizer,
-                  in_common ? parallel_->updated_slices() : std::span<const Slice>(all));
+                  in_common ? parallel_->updated_slices() : std::span<const model::Slice>(all));
   if (in_common) parallel_->gather_parameters();
   reached_ = state->step;
   return state;

@@ -83,9 +83,9 @@ void verify_checkpoint(const fs::path& folder, io::Turns turns) {
 }
 
 void read_checkpoint(const fs::path& folder, model::Decoder& decoder, Optimizer& optimizer,
-                     std::span<const Slice> weights) {
+                     std::span<const model::Slice> weights) {
   const model::SafetensorsFile file(folder / checkpoint_weights(decoder.lora() != nullptr));
-  for (const Slice& slice : weights) {
+  for (const model::Slice& slice : weights) {
     const model::Parameter& parameter = decoder.trainable()[slice.parameter];
     const model::TensorEntry& entry = find_tensor(file, parameter.name, parameter.whole_shape());
     model::for_runs(parameter.part, slice.begin, slice.count,

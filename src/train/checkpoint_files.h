@@ -33,6 +33,6 @@ void verify_checkpoint(const std::filesystem::path& folder, io::Turns turns = {}
 /// `weights` of what is trained of `decoder`, and what `optimizer` holds of its state, from a
 /// folder that has been verified. Throws Error(kData) for tensors of other names, shapes or types.
 void read_checkpoint(const std::filesystem::path& folder, model::Decoder& decoder,
-                     Optimizer& optimizer, std::span<const Slice> weights);
+                     Optimizer& optimizer, std::span<const model::Slice> weights);
 
 }  // namespace nativo::train

@@ -25,49 +25,35 @@ DataParallel::DataParallel(dist::Grid* grid, model::Decoder& decoder, std::int64
       shards_(std::as_const(decoder).trainable(), ranks_->size()),
       gradients_(*ranks_, decoder, shards_, zero) {
   const auto own = own_slices();
-  updated_ = shards_state_ ? std::vector<Slice>(own.begin(), own.end())
-                           : whole_slices(std::as_const(decoder).trainable());
-  for (const model::Parameter& parameter : decoder.trainable()) trained_ += parameter.value.size();
+  updated_ = shards_state_ ? std::vector<model::Slice>(own.begin(), own.end())
+                           : model::whole_slices(std::as_const(decoder).trainable());
 }
 
-std::span<const Slice> DataParallel::own_slices() const { return shards_.slices(ranks_->rank()); }
+std::span<const model::Slice> DataParallel::own_slices() const {
+  return shards_.slices(ranks_->rank());
+}
 
 std::vector<std::span<const float>> DataParallel::updated_gradients() const {
   std::vector<std::span<const float>> gradients;
-  for (const Slice& slice : updated_) gradients.push_back(gradients_.of(slice));
+  for (const model::Slice& slice : updated_) gradients.push_back(gradients_.of(slice));
   return gradients;
 }
 
 dist::Part DataParallel::share(std::size_t rows) const {
-  return share_of_rows(rows, ranks_->rank(), ranks_->size());
+  return dist::even_parts(rows, ranks_->size())[static_cast<std::size_t>(ranks_->rank())];
 }
 
 std::size_t DataParallel::rounds(std::size_t rows, std::size_t micro) const {
-  const std::size_t most = share_of_rows(rows, 0, ranks_->size()).count;
+  const std::size_t most = dist::even_parts(rows, ranks_->size()).front().count;
   return (most + micro - 1) / micro;
 }
-
-std::span<float> DataParallel::all_values() const {
-  return {decoder_.trainable().front().value.data(), trained_};
-}
-
-namespace {
-
-/// A bucket's parts as those of its own numbers.
-std::vector<dist::Part> parts_inside(const Bucket& bucket) {
-  std::vector<dist::Part> parts = bucket.parts;
-  for (dist::Part& part : parts) part.begin -= bucket.begin;
-  return parts;
-}
-
-}  // namespace
 
 void DataParallel::finish_gradients() {
   gradients_.finish();
   if (grid_->tensor().size() == 1) return;
   const auto parameters = std::as_const(decoder_).trainable();
   std::vector<float> sums;  // one sum of all, for they are small
-  for (const Slice& slice : updated_) {
+  for (const model::Slice& slice : updated_) {
     if (!parameters[slice.parameter].part.is_summed) continue;
     const std::span<const float> gradient = gradients_.of(slice);
     sums.insert(sums.end(), gradient.begin(), gradient.end());
@@ -75,7 +61,7 @@ void DataParallel::finish_gradients() {
   if (sums.empty()) return;
   grid_->tensor().all_reduce(std::span(sums));
   auto next = sums.begin();
-  for (const Slice& slice : updated_) {
+  for (const model::Slice& slice : updated_) {
     if (!parameters[slice.parameter].part.is_summed) continue;
     const std::span<float> gradient = gradients_.of(slice);
     std::copy_n(next, gradient.size(), gradient.begin());
@@ -92,7 +78,7 @@ double DataParallel::gradient_norm() {
     pieces += ops::norm_pieces(parameter.value.size());
   }
   std::vector<double> sums(pieces);
-  for (const Slice& slice : own_slices()) {
+  for (const model::Slice& slice : own_slices()) {
     ops::sums_of_squares(
         gradients_.of(slice),
         std::span(sums).subspan(first_piece[slice.parameter] + slice.begin / ops::kNormPiece,
@@ -118,8 +104,12 @@ double DataParallel::gradient_norm() {
 
 void DataParallel::gather_parameters() {
   if (ranks_->size() == 1 || !shards_state_) return;
-  for (const Bucket& bucket : shards_.buckets()) {
-    ranks_->all_gather(all_values().subspan(bucket.begin, bucket.count), parts_inside(bucket));
+  for (const model::Bucket& bucket : shards_.buckets()) {
+    const bool stays = decoder_.gathers_layers() && decoder_.lora() == nullptr &&
+                       bucket.layer >= 0 && bucket.layer < decoder_.config().layers;
+    if (stays) continue;
+    float* values = decoder_.trainable()[bucket.parameter].value.data();
+    ranks_->all_gather(std::span(values, bucket.count), bucket.parts_inside());
   }
 }
 

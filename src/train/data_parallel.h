@@ -14,8 +14,8 @@
 #include "dist/communicator.h"
 #include "dist/grid.h"
 #include "model/decoder.h"
+#include "model/shards.h"
 #include "train/gradient_sums.h"
-#include "train/shards.h"
 
 namespace nativo::train {
 
@@ -32,11 +32,11 @@ class DataParallel {
   [[nodiscard]] dist::Grid& grid() { return *grid_; }
   [[nodiscard]] bool is_alone() { return grid_->world().size() == 1; }
   [[nodiscard]] bool is_root() { return grid_->world().is_root(); }
-  [[nodiscard]] const Shards& shards() const { return shards_; }
+  [[nodiscard]] const model::Shards& shards() const { return shards_; }
   /// What this rank writes into a checkpoint, and reads the gradient's norm from.
-  [[nodiscard]] std::span<const Slice> own_slices() const;
+  [[nodiscard]] std::span<const model::Slice> own_slices() const;
   /// What this rank updates: its own with ZeRO, else all.
-  [[nodiscard]] std::span<const Slice> updated_slices() const { return updated_; }
+  [[nodiscard]] std::span<const model::Slice> updated_slices() const { return updated_; }
 
   /// Their gradients; see GradientSums.
   [[nodiscard]] GradientSums& gradients() { return gradients_; }
@@ -55,7 +55,8 @@ class DataParallel {
   /// data-parallel ranks, given the same gradient.
   [[nodiscard]] double gradient_norm();
 
-  /// After the update: every rank gets the parameters that others have updated.
+  /// After the update: every rank gets the parameters that others have updated, but for layers of
+  /// which nodes have parts (Decoder::gathers_layers).
   void gather_parameters();
 
   /// What is trained lies in memory that a node's ranks have in common: each writes there only what
@@ -65,17 +66,14 @@ class DataParallel {
   }
 
  private:
-  [[nodiscard]] std::span<float> all_values() const;
-
   std::unique_ptr<dist::Grid> self_;  ///< when alone
   dist::Grid* grid_;
   dist::Communicator* ranks_;  ///< grid_->data()
   model::Decoder& decoder_;
   bool shards_state_;
-  Shards shards_;
-  std::vector<Slice> updated_;
+  model::Shards shards_;
+  std::vector<model::Slice> updated_;
   GradientSums gradients_;
-  std::size_t trained_ = 0;  ///< numbers
 };
 
 }  // namespace nativo::train

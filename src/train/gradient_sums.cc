@@ -35,35 +35,28 @@ void add(std::span<const float> from, std::span<float> to) {
   });
 }
 
-/// A bucket's parts as those of its own numbers.
-std::vector<dist::Part> parts_inside(const Bucket& bucket) {
-  std::vector<dist::Part> parts = bucket.parts;
-  for (dist::Part& part : parts) part.begin -= bucket.begin;
-  return parts;
-}
-
 }  // namespace
 
-GradientSums::GradientSums(dist::Communicator& ranks, model::Decoder& decoder, const Shards& shards,
-                           std::int64_t zero)
+GradientSums::GradientSums(dist::Communicator& ranks, model::Decoder& decoder,
+                           const model::Shards& shards, std::int64_t zero)
     : ranks_(ranks),
       decoder_(decoder),
       shards_(shards),
       zero_(zero),
       lends_(zero >= 2 && ranks.size() > 1 && decoder.lora() == nullptr) {}
 
-bool GradientSums::passes(const Bucket& bucket) const {
+bool GradientSums::passes(const model::Bucket& bucket) const {
   return lends_ && bucket.layer >= 0 && bucket.layer < decoder_.config().layers;
 }
 
 void GradientSums::enable(model::GradientMemory memory) {
   if (ranks_.size() == 1) return decoder_.enable_gradients(memory);
-  const std::span<const Bucket> buckets = shards_.buckets();
+  const std::span<const model::Bucket> buckets = shards_.buckets();
   std::size_t whole = 0;
   std::size_t buffer = 0;
   std::size_t own = 0;
   const auto me = static_cast<std::size_t>(ranks_.rank());
-  for (const Bucket& bucket : buckets) {
+  for (const model::Bucket& bucket : buckets) {
     if (passes(bucket)) {
       buffer = std::max(buffer, whole_lines(bucket.count));
       own += bucket.parts[me].count;
@@ -75,7 +68,7 @@ void GradientSums::enable(model::GradientMemory memory) {
   const std::span<std::byte> memory_of_all =
       ranks_.allocate(count * sizeof(float), "the gradients");
   auto* next = reinterpret_cast<float*>(memory_of_all.data());
-  for (const Bucket& bucket : buckets) {
+  for (const model::Bucket& bucket : buckets) {
     if (passes(bucket)) {
       whole_.emplace_back();
       continue;
@@ -92,14 +85,14 @@ void GradientSums::enable(model::GradientMemory memory) {
   }
   own_.resize(own);
   std::span<float> rest(own_);
-  for (const Bucket& bucket : buckets) {
+  for (const model::Bucket& bucket : buckets) {
     const std::size_t size = passes(bucket) ? bucket.parts[me].count : 0;
     own_parts_.push_back(rest.first(size));
     rest = rest.subspan(size);
   }
   own_slices_.resize(std::as_const(decoder_).trainable().size());
   std::vector<std::size_t> taken(buckets.size());
-  for (const Slice& slice : shards_.slices(ranks_.rank())) {
+  for (const model::Slice& slice : shards_.slices(ranks_.rank())) {
     const std::size_t b = bucket_of(std::as_const(decoder_).trainable()[slice.parameter].layer);
     const std::span<float> part =
         passes(buckets[b]) ? own_parts_[b]
@@ -111,7 +104,7 @@ void GradientSums::enable(model::GradientMemory memory) {
 }
 
 std::size_t GradientSums::bucket_of(std::int64_t layer) const {
-  const auto found = std::ranges::find(shards_.buckets(), layer, &Bucket::layer);
+  const auto found = std::ranges::find(shards_.buckets(), layer, &model::Bucket::layer);
   NATIVO_CHECK(found != shards_.buckets().end(), "a layer that is trained");
   return static_cast<std::size_t>(found - shards_.buckets().begin());
 }
@@ -133,7 +126,7 @@ void GradientSums::observe(model::StepOptions& options, bool is_last) {
 
 std::span<float> GradientSums::lend(std::int64_t layer) {
   const std::size_t b = bucket_of(layer);
-  const Bucket& bucket = shards_.buckets()[b];
+  const model::Bucket& bucket = shards_.buckets()[b];
   return passes(bucket) ? fill(b).memory.first(bucket.count) : whole_[b];
 }
 
@@ -150,21 +143,22 @@ GradientSums::Buffer& GradientSums::fill(std::size_t bucket) {
 void GradientSums::settle(Buffer& buffer) {
   if (!buffer.is_started) return;
   buffer.sum.wait();
-  const Bucket& bucket = shards_.buckets()[*buffer.bucket];
+  const model::Bucket& bucket = shards_.buckets()[*buffer.bucket];
   const dist::Part& part = bucket.parts[static_cast<std::size_t>(ranks_.rank())];
   add(buffer.memory.subspan(part.begin - bucket.begin, part.count), own_parts_[*buffer.bucket]);
   buffer.bucket.reset();
   buffer.is_started = false;
 }
 
-void GradientSums::start(const Bucket& bucket, std::span<float> gradients, dist::Pending& sum) {
-  sum = zero_ >= 1 ? ranks_.start_reduce_scatter(gradients, parts_inside(bucket))
+void GradientSums::start(const model::Bucket& bucket, std::span<float> gradients,
+                         dist::Pending& sum) {
+  sum = zero_ >= 1 ? ranks_.start_reduce_scatter(gradients, bucket.parts_inside())
                    : ranks_.start_all_reduce(gradients);
 }
 
 /// The order is the same on all ranks, whatever each has computed.
 void GradientSums::start_down_to(std::int64_t layer, bool is_last) {
-  const std::span<const Bucket> buckets = shards_.buckets();
+  const std::span<const model::Bucket> buckets = shards_.buckets();
   while (next_ > 0 && buckets[next_ - 1].layer >= layer) {
     const std::size_t b = --next_;
     if (passes(buckets[b])) {
@@ -190,7 +184,7 @@ void GradientSums::finish() {
   sums_.clear();
 }
 
-std::span<float> GradientSums::of(const Slice& slice) const {
+std::span<float> GradientSums::of(const model::Slice& slice) const {
   if (lends_) return own_slices_[slice.parameter];
   return decoder_.trainable()[slice.parameter].gradient.subspan(slice.begin, slice.count);
 }

@@ -14,7 +14,7 @@
 
 #include "dist/communicator.h"
 #include "model/decoder.h"
-#include "train/shards.h"
+#include "model/shards.h"
 
 namespace nativo::train {
 
@@ -22,7 +22,7 @@ class GradientSums {
  public:
   /// `zero` is the stage. Adapters are small: their gradients lie whole at any stage. All outlive
   /// this.
-  GradientSums(dist::Communicator& ranks, model::Decoder& decoder, const Shards& shards,
+  GradientSums(dist::Communicator& ranks, model::Decoder& decoder, const model::Shards& shards,
                std::int64_t zero);
 
   /// Decoder::enable_gradients; of several ranks in memory that their node shares. Once.
@@ -44,7 +44,7 @@ class GradientSums {
   void finish();
 
   /// Of one of the slices that are this rank's own (up to stage 0: any), after finish().
-  [[nodiscard]] std::span<float> of(const Slice& slice) const;
+  [[nodiscard]] std::span<float> of(const model::Slice& slice) const;
 
  private:
   /// Memory that layers pass through.
@@ -55,17 +55,17 @@ class GradientSums {
     dist::Pending sum;
   };
 
-  [[nodiscard]] bool passes(const Bucket& bucket) const;
+  [[nodiscard]] bool passes(const model::Bucket& bucket) const;
   [[nodiscard]] std::span<float> lend(std::int64_t layer);
   [[nodiscard]] Buffer& fill(std::size_t bucket);
   void settle(Buffer& buffer);
   void start_down_to(std::int64_t layer, bool is_last);
-  void start(const Bucket& bucket, std::span<float> gradients, dist::Pending& sum);
+  void start(const model::Bucket& bucket, std::span<float> gradients, dist::Pending& sum);
   [[nodiscard]] std::size_t bucket_of(std::int64_t layer) const;
 
   dist::Communicator& ranks_;
   model::Decoder& decoder_;
-  const Shards& shards_;
+  const model::Shards& shards_;
   std::int64_t zero_;
   bool lends_ = false;                   ///< the decoder's gradients pass through here
   std::vector<std::span<float>> whole_;  ///< of each bucket; empty = it passes

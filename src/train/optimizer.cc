@@ -137,10 +137,10 @@ std::vector<StateTensor> state_tensors(std::span<const model::Parameter> paramet
 }
 
 Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings)
-    : Optimizer(parameters, settings, whole_slices(parameters)) {}
+    : Optimizer(parameters, settings, model::whole_slices(parameters)) {}
 
 Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings,
-                     std::span<const Slice> slices)
+                     std::span<const model::Slice> slices)
     : settings_(settings),
       parameters_(parameters.size()),
       slices_(slices.begin(), slices.end()),
@@ -151,10 +151,10 @@ Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSe
     first_numbers_.push_back(is_rows ? parameter.part.begin : part * parameter.value.size());
   }
   try {
-    for (const Slice& slice : slices_) add(parameters[slice.parameter], slice);
+    for (const model::Slice& slice : slices_) add(parameters[slice.parameter], slice);
   } catch (const std::bad_alloc&) {
     double bytes = 0.0;
-    for (const Slice& slice : slices_) {
+    for (const model::Slice& slice : slices_) {
       bytes += bytes_per_element(settings.state) * static_cast<double>(slice.count);
     }
     throw Error(ExitCode::kTryAgain,
@@ -165,7 +165,7 @@ Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSe
   }
 }
 
-void Optimizer::add(const model::Parameter& parameter, const Slice& slice) {
+void Optimizer::add(const model::Parameter& parameter, const model::Slice& slice) {
   const std::size_t count = slice.count;
   std::vector<StateTensor> tensors = tensors_of(parameter, settings_.state);
   for (StateTensor& tensor : tensors) tensor.parameter = slice.parameter;
@@ -211,7 +211,7 @@ void Optimizer::expose(StateTensor tensor, std::size_t begin, std::vector<T>& va
 void Optimizer::update(std::span<model::Parameter> parameters, std::int64_t step, double lr,
                        double gradient_norm) {
   std::vector<std::span<const float>> gradients;
-  for (const Slice& slice : slices_) {
+  for (const model::Slice& slice : slices_) {
     gradients.emplace_back(parameters[slice.parameter].gradient.subspan(slice.begin, slice.count));
   }
   update(parameters, gradients, step, lr, gradient_norm);
@@ -231,7 +231,7 @@ void Optimizer::update(std::span<model::Parameter> parameters,
   options.eps = static_cast<float>(settings_.eps);
   options.gradient_scale = clips ? static_cast<float>(settings_.clip_norm / gradient_norm) : 1.0F;
   for (std::size_t i = 0; i < slices_.size(); ++i) {
-    const Slice& slice = slices_[i];
+    const model::Slice& slice = slices_[i];
     const model::Parameter& parameter = parameters[slice.parameter];
     options.weight_decay =
         decays_[slice.parameter] ? static_cast<float>(settings_.weight_decay) : 0.0F;

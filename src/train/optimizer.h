@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "model/decoder.h"
+#include "model/shards.h"
 #include "model/storage_type.h"
-#include "train/shards.h"
 
 namespace nativo::train {
 
@@ -71,7 +71,7 @@ class Optimizer {
   /// Of some of the numbers alone: `slices` of `parameters` are all that is held and updated, with
   /// the bits that the whole would have there.
   Optimizer(std::span<const model::Parameter> parameters, const AdamWSettings& settings,
-            std::span<const Slice> slices);
+            std::span<const model::Slice> slices);
 
   /// Update number `step` (from 1) of `parameters` (those of the constructor) with learning rate
   /// `lr`. `gradient_norm` is that of all gradients together, before clipping; finite.
@@ -107,13 +107,13 @@ class Optimizer {
   };
   using Moments = std::variant<F32Moments, Bf16Moments, Int8Moments>;
 
-  void add(const model::Parameter& parameter, const Slice& slice);
+  void add(const model::Parameter& parameter, const model::Slice& slice);
   template <class T>
   void expose(StateTensor tensor, std::size_t begin, std::vector<T>& values);
 
   AdamWSettings settings_;
   std::size_t parameters_;  ///< how many there are
-  std::vector<Slice> slices_;
+  std::vector<model::Slice> slices_;
   std::vector<Moments> moments_;            ///< of the slices
   std::vector<bool> decays_;                ///< of the parameters
   std::vector<std::size_t> first_numbers_;  ///< of the parameters: sets parts apart in the noise

@@ -155,7 +155,8 @@ void DistOptions::visit(config::Visitor& visitor) {
                 grid);
   visitor.value({.name = "zero",
                  .help = "ZeRO stage, what is sharded over the ranks: 0 = nothing, 1 = the "
-                         "optimizer's state, 2 = gradients too, 3 = a node has the parameters once",
+                         "optimizer's state, 2 = gradients too, 3 = parameters too: once a node, "
+                         "and each of several nodes has its part",
                  .min = 0,
                  .max = 3},
                 zero);

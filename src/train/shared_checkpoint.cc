@@ -48,8 +48,8 @@ void SharedCheckpoint::plan_files(const model::Decoder& decoder, const Optimizer
 
 void SharedCheckpoint::plan_ranges(const model::Decoder& decoder, const Optimizer& optimizer) {
   const char* weights = checkpoint_weights(lora_.has_value());
-  std::map<std::size_t, Slice> own;  // by parameter
-  for (const Slice& slice : parallel_.own_slices()) {
+  std::map<std::size_t, model::Slice> own;  // by parameter
+  for (const model::Slice& slice : parallel_.own_slices()) {
     own[slice.parameter] = slice;
     const model::Parameter& parameter = decoder.trainable()[slice.parameter];
     add({weights, parameter.name, &parameter.part, sizeof(float), slice.begin,

@@ -108,10 +108,15 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& para
   bool goes_on = true;  // ranks that do not, or have no more rows, are in the sums all the same
   for (std::size_t round = 0; round < rounds; gradients.end_round(++round == rounds)) {
     const std::size_t at = share.begin + round * micro;
-    if (!goes_on || at >= end) continue;
-    if (round > 0 && asks_to_stop(parallel, stop)) {
+    const bool is_last = round + 1 == rounds;
+    if (goes_on && at < end && round > 0 && asks_to_stop(parallel, stop)) {
       mine.stopped = true;
       goes_on = false;
+    }
+    if (!goes_on || at >= end) {
+      model::StepOptions how;
+      gradients.observe(how, is_last);
+      decoder.attend_forward_backward(how);
       continue;
     }
     heartbeat::tick();
@@ -128,7 +133,7 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& para
                            .neftune_alpha = options.neftune_alpha,
                            .log_prob = log_prob,
                            .recompute = recompute};
-    gradients.observe(how, round + 1 == rounds);
+    gradients.observe(how, is_last);
     const model::LossSum sum = decoder.forward_backward(batch, how);
     add_source_losses(examples, part, batch.length, log_prob, outcome.sources);
     mine.loss += sum.loss;

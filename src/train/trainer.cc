@@ -363,10 +363,17 @@ HeldoutLoss heldout_loss(model::Decoder& decoder, const std::vector<Example>& ex
   const std::size_t stride = ranks == nullptr ? 1 : static_cast<std::size_t>(ranks->size());
   std::vector<double> losses(batches);
   std::vector<std::int64_t> targets(batches + 1);  // and how many ranks were stopped
-  for (std::size_t i = first; i < batches; i += stride) {
-    if (i > first && stop && stop()) {
+  const std::size_t rounds = (batches + stride - 1) / stride;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    const std::size_t i = first + round * stride;
+    bool goes_on = i < batches && targets[batches] == 0;
+    if (goes_on && round > 0 && stop && stop()) {
       targets[batches] = 1;
-      break;
+      goes_on = false;
+    }
+    if (!goes_on) {  // others may
+      decoder.attend_forward();
+      continue;
     }
     heartbeat::tick();
     const auto part = all.subspan(i * micro, std::min(micro, rows.size() - i * micro));

@@ -82,11 +82,20 @@ double column_share(const model::DecoderConfig& config, const RankCount& ranks) 
 }
 
 /// From ZeRO stage 2 on; see GradientSums.
-std::size_t gradients_that_pass(model::DecoderConfig config, std::int64_t ranks) {
-  const std::int64_t layers = std::exchange(config.layers, 0);
-  const std::int64_t others = config.parameter_count();
-  config.layers = 1;
-  return passing_gradient_bytes(config.parameter_count() - others, layers, others, ranks);
+std::size_t gradients_that_pass(const model::DecoderConfig& config, std::int64_t ranks) {
+  const model::LayerNumbers numbers = model::layer_numbers(config);
+  return passing_gradient_bytes(numbers.layer, config.layers, numbers.others, ranks);
+}
+
+/// `data` ranks hold equal parameters, `neighbours` of them are on one node.
+std::size_t weight_bytes(const model::DecoderMemory& memory, const model::DecoderConfig& config,
+                         bool can_be_cut, std::int64_t data, std::size_t neighbours,
+                         std::int64_t zero) {
+  const std::size_t whole = memory.parameters + memory.quantized_parameters;
+  if (zero < 3) return whole;
+  const auto on_a_node = static_cast<std::int64_t>(neighbours);
+  if (can_be_cut && data > on_a_node) return model::cut_weight_bytes(config, data, on_a_node);
+  return whole / neighbours;
 }
 
 /// A setting that needs less memory than another.
@@ -165,14 +174,15 @@ TrainingMemory training_memory(const model::DecoderConfig& whole, const TrainOpt
   const bool passes = ranks.zero >= 2 && data > 1 && adapters == nullptr;
   const std::int64_t own = (trained + data - 1) / data;  // to a piece of the norm
   const std::size_t moments = state_bytes(state, ranks.zero >= 1 ? own : trained);
-  const std::size_t weights = plan.memory.parameters + plan.memory.quantized_parameters;
+  const std::size_t weights =
+      weight_bytes(plan.memory, config, !how.quantization.format, data, neighbours, ranks.zero);
 
   TrainingMemory memory;
   Table table(memory);
   table.from("program", Phase::kLoad, kProgramBytes);
   table.from("buffers", Phase::kLoad, kBufferBytes);
   if (ranks.ranks > 1) table.from("exchange", Phase::kLoad, exchange_bytes(ranks));
-  table.from("weights", Phase::kLoad, ranks.zero >= 3 ? weights / neighbours : weights);
+  table.from("weights", Phase::kLoad, weights);
   table.from("adapters", Phase::kLoad, plan.memory.adapters);
   table.from("optimizer state", Phase::kLoad, moments);
   table.from("gradients", Phase::kForward,

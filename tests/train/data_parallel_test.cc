@@ -323,14 +323,14 @@ TEST(ShardsTest, CoverEveryNumberOnceAndBeginWhereBlocksDo) {
   model::Decoder decoder(wide_config());
   const auto parameters = std::as_const(decoder).trainable();
   for (const int ranks : {1, 2, 3, 8, 100}) {
-    const Shards shards(parameters, ranks);
+    const model::Shards shards(parameters, ranks);
     std::vector<std::vector<int>> owners;
     for (const model::Parameter& parameter : parameters)
       owners.emplace_back(parameter.value.size());
     std::size_t most = 0;
     for (int rank = 0; rank < ranks; ++rank) {
       std::size_t own = 0;
-      for (const Slice& slice : shards.slices(rank)) {
+      for (const model::Slice& slice : shards.slices(rank)) {
         EXPECT_EQ(slice.begin % 16384, 0U);
         for (std::size_t i = 0; i < slice.count; ++i) ++owners[slice.parameter][slice.begin + i];
         own += slice.count;
@@ -342,7 +342,7 @@ TEST(ShardsTest, CoverEveryNumberOnceAndBeginWhereBlocksDo) {
       EXPECT_LT(most, 16384U * 3) << "the embedding is cut";
     }
     std::size_t at = 0;
-    for (const Bucket& bucket : shards.buckets()) {
+    for (const model::Bucket& bucket : shards.buckets()) {
       EXPECT_EQ(bucket.begin, at);
       at += bucket.count;
       std::size_t inside = 0;

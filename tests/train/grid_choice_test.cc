@@ -51,7 +51,8 @@ TEST(GridChoice, WhatANodeHasOnceIsShared) {
   EXPECT_LT(gradients, state);
   EXPECT_LT(weights, gradients);
   EXPECT_LT(weights, one / 4);
-  EXPECT_GT(peak({.ranks = 8, .zero = 3, .per_node = 2}), weights) << "a copy on every node";
+  EXPECT_GT(peak({.ranks = 8, .zero = 3, .per_node = 2}), weights) << "three layers on every node";
+  EXPECT_LT(peak({.ranks = 64, .zero = 3, .per_node = 8}), weights) << "parts of the others";
   EXPECT_LT(peak({.ranks = 8, .zero = 3, .tensor = 2}), weights);
   EXPECT_EQ(peak({.ranks = 8, .zero = 3, .tensor = 2}),
             peak({.ranks = 8, .zero = 3, .tensor = 2, .per_node = 8}));

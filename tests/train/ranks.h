@@ -81,8 +81,11 @@ class RanksTest : public TrainTest {
         outcome.messages.emplace_back(error.what());
       }
       std::vector<float> weights;
-      for (const model::Parameter& parameter : std::as_const(decoder).trainable()) {
-        weights.insert(weights.end(), parameter.value.begin(), parameter.value.end());
+      const auto trained = std::as_const(decoder).trainable();
+      for (std::size_t p = 0; p < trained.size(); ++p) {
+        std::vector<float> values(trained[p].value.begin(), trained[p].value.end());
+        if (!lora) decoder.read_merged(p, values);  // of nodes that have parts
+        weights.insert(weights.end(), values.begin(), values.end());
       }
       {
         const std::lock_guard lock(mutex);

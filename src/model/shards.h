@@ -1,5 +1,5 @@
-// Which rank owns which of the trained numbers: its share of the optimizer's state, of the
-// gradient's sum and of every checkpoint.
+// Which rank owns which of a list of parameters' numbers: its share of the optimizer's state, of
+// the gradient's sum, of every checkpoint and, where nodes have parts of the parameters, of these.
 // Rule: decided by the parameters' sizes and the number of ranks alone; borders lie where blocks of
 // 8-bit moments and pieces of the gradient's norm begin, so that who owns what changes no bit.
 #pragma once
@@ -12,7 +12,7 @@
 #include "dist/communicator.h"
 #include "model/decoder.h"
 
-namespace nativo::train {
+namespace nativo::model {
 
 /// Elements begin .. begin + count - 1 of a parameter, count > 0.
 struct Slice {
@@ -23,21 +23,26 @@ struct Slice {
 };
 
 /// Every parameter whole.
-[[nodiscard]] std::vector<Slice> whole_slices(std::span<const model::Parameter> parameters);
+[[nodiscard]] std::vector<Slice> whole_slices(std::span<const Parameter> parameters);
 
-/// The parameters of one layer, which lie one behind the other in the trained numbers.
+/// The parameters of one layer, which lie one behind the other. `begin` and the parts count the
+/// numbers of all parameters.
 struct Bucket {
-  std::int64_t layer = 0;  ///< Parameter::layer
-  std::size_t begin = 0;   ///< in all trained numbers
+  std::int64_t layer = 0;     ///< Parameter::layer
+  std::size_t parameter = 0;  ///< index of the first one
+  std::size_t begin = 0;
   std::size_t count = 0;
-  std::vector<dist::Part> parts;  ///< one a rank, in all trained numbers; together the bucket
+  std::vector<dist::Part> parts;  ///< one a rank; together the bucket
+
+  /// The parts as those of the bucket's own numbers.
+  [[nodiscard]] std::vector<dist::Part> parts_inside() const;
 };
 
 class Shards {
  public:
   /// Cuts each layer of `parameters` into `ranks` (>= 1) parts of about one size. Layers with fewer
   /// pieces of ops::kNormPiece elements than ranks leave some ranks without a part.
-  Shards(std::span<const model::Parameter> parameters, int ranks);
+  Shards(std::span<const Parameter> parameters, int ranks);
 
   /// In the order of the parameters.
   [[nodiscard]] std::span<const Bucket> buckets() const { return buckets_; }
@@ -51,7 +56,4 @@ class Shards {
   std::vector<std::vector<Slice>> slices_;  ///< by rank
 };
 
-/// Rows first .. first + count - 1 of `rows` are rank `rank`'s of `ranks`: as even as can be.
-[[nodiscard]] dist::Part share_of_rows(std::size_t rows, int rank, int ranks);
-
-}  // namespace nativo::train
+}  // namespace nativo::model

@@ -1,15 +1,15 @@
-#include "train/shards.h"
+#include "model/shards.h"
 
 #include <algorithm>
 
 #include "ops/adamw.h"
 #include "ops/global_norm.h"
 
-namespace nativo::train {
+namespace nativo::model {
 
 static_assert(ops::kNormPiece % ops::kMomentBlock == 0, "a piece of the norm is whole blocks");
 
-std::vector<Slice> whole_slices(std::span<const model::Parameter> parameters) {
+std::vector<Slice> whole_slices(std::span<const Parameter> parameters) {
   std::vector<Slice> slices;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     slices.push_back({i, 0, parameters[i].value.size()});
@@ -17,12 +17,19 @@ std::vector<Slice> whole_slices(std::span<const model::Parameter> parameters) {
   return slices;
 }
 
-Shards::Shards(std::span<const model::Parameter> parameters, int ranks)
+std::vector<dist::Part> Bucket::parts_inside() const {
+  std::vector<dist::Part> inside = parts;
+  for (dist::Part& part : inside) part.begin -= begin;
+  return inside;
+}
+
+Shards::Shards(std::span<const Parameter> parameters, int ranks)
     : slices_(static_cast<std::size_t>(ranks)) {
   const auto n = static_cast<std::size_t>(ranks);
   std::size_t at = 0;  // in all trained numbers
   for (std::size_t first = 0; first < parameters.size();) {
-    Bucket bucket{.layer = parameters[first].layer, .begin = at, .count = 0, .parts = {}};
+    Bucket bucket{
+        .layer = parameters[first].layer, .parameter = first, .begin = at, .count = 0, .parts = {}};
     std::size_t last = first;
     for (; last < parameters.size() && parameters[last].layer == bucket.layer; ++last) {
       bucket.count += parameters[last].value.size();
@@ -54,8 +61,4 @@ Shards::Shards(std::span<const model::Parameter> parameters, int ranks)
   }
 }
 
-dist::Part share_of_rows(std::size_t rows, int rank, int ranks) {
-  return dist::even_parts(rows, ranks)[static_cast<std::size_t>(rank)];
-}
-
-}  // namespace nativo::train
+}  // namespace nativo::model
