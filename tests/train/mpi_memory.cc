@@ -48,10 +48,8 @@ int measure(std::int64_t zero, std::int64_t tensor, const std::string& method, b
   const auto world = dist::connect();
   const train::TrainOptions options = options_of(method, background);
   const model::DecoderConfig config = train::memory::config();
-  const train::RankCount ranks{.ranks = world->size(),
-                               .zero = zero,
-                               .tensor = tensor,
-                               .per_node = world->place().node_size};
+  const train::RankCount ranks{
+      .ranks = world->size(), .zero = zero, .tensor = tensor, .per_node = world->place().node_size};
   const double before = resident();
   std::atomic<bool> is_over = false;
   double most = 0.0;
