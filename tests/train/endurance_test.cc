@@ -29,7 +29,8 @@ TrainInput input(model::Decoder& decoder, const fs::path& dir) {
   for (std::size_t i = 0; i < input.train.size(); ++i) {
     input.train[i].source = i % 3 == 0 ? "a" : "b";
   }
-  input.base_heldout = micro::examples(5, 3);
+  input.heldout = micro::examples(1, 2);  // a batch each: resume_test.cc stops between batches
+  input.base_heldout = micro::examples(1, 3);
   input.options.micro_batch = 1;
   input.options.max_steps = kSteps;
   input.options.eval_every = 20;
