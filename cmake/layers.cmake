@@ -1,23 +1,28 @@
 # One static library a folder of src/, one test program a folder of tests/.
 
 add_library(nativo_flags INTERFACE)
-target_compile_options(nativo_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-                       -Wno-sign-conversion -Wnon-virtual-dtor -Werror -fno-math-errno)
+target_compile_options(nativo_flags INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wno-sign-conversion;-Wnon-virtual-dtor;-Werror;-fno-math-errno>")
 target_include_directories(nativo_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_link_libraries(nativo_flags INTERFACE Threads::Threads OpenMP::OpenMP_CXX)
 if(NATIVO_SANITIZE)
-  target_compile_options(nativo_flags INTERFACE -fsanitize=${NATIVO_SANITIZE}
-                         -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(nativo_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${NATIVO_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all>")
   target_link_options(nativo_flags INTERFACE -fsanitize=${NATIVO_SANITIZE})
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT NATIVO_SANITIZE)
   target_compile_definitions(nativo_flags INTERFACE _GLIBCXX_ASSERTIONS)
 endif()
 
-# nativo_layer(NAME [LAYERS lower...] [LINK private libraries...])
+# nativo_layer(NAME [LAYERS lower...] [LINK private libraries...]). NAME/cuda is part of builds with
+# CUDA, NAME/without_cuda of the others.
 function(nativo_layer name)
   cmake_parse_arguments(ARG "" "" "LAYERS;LINK" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cc)
+  set(here ${CMAKE_CURRENT_SOURCE_DIR}/${name})
+  if(NATIVO_CUDA)
+    file(GLOB sources CONFIGURE_DEPENDS ${here}/*.cc ${here}/cuda/*.cc ${here}/cuda/*.cu)
+  else()
+    file(GLOB sources CONFIGURE_DEPENDS ${here}/*.cc ${here}/without_cuda/*.cc)
+  endif()
   if(NOT sources)
     add_library(nativo_${name} INTERFACE)
     set(scope INTERFACE)

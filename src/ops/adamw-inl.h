@@ -10,10 +10,10 @@
 
 #include <hwy/highway.h>
 
-#include <cmath>
 #include <cstdint>
 
 #include "ops/adamw.h"
+#include "ops/adamw_math.h"
 #include "ops/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -27,34 +27,6 @@ using AdamBits = hn::Vec<AdamBitsTag>;
 
 /// Elements between two repetitions of the noise's layout.
 inline constexpr std::int64_t kNoiseGroup = 64;
-
-/// The factors of one update, once a piece.
-struct AdamWFactors {
-  explicit AdamWFactors(const AdamW& options)
-      : scale(options.gradient_scale),
-        beta1(options.beta1),
-        beta2(options.beta2),
-        rest1(1.0F - options.beta1),
-        rest2(1.0F - options.beta2),
-        eps(options.eps),
-        keep(1.0F - options.lr * options.weight_decay) {
-    const auto step = static_cast<double>(options.step);
-    const double correction1 = 1.0 - std::pow(static_cast<double>(options.beta1), step);
-    const double correction2 = 1.0 - std::pow(static_cast<double>(options.beta2), step);
-    rate = static_cast<float>(-options.lr / correction1);
-    root = static_cast<float>(1.0 / correction2);
-  }
-
-  float scale;
-  float beta1;
-  float beta2;
-  float rest1;
-  float rest2;
-  float eps;
-  float keep;
-  float rate;
-  float root;
-};
 
 /// Updates a vector of values; `first` and `second` become the new moments.
 HWY_INLINE void update_vector(const AdamWFactors& by, const float* gradient, float* value,

@@ -1,8 +1,10 @@
-// Checks sizes, then calls the CPU kernel.
+// Checks sizes, then calls the device's kernel.
 #include "ops/adamw.h"
 
 #include "base/error.h"
 #include "ops/adamw_cpu.h"
+#include "ops/cuda/ops.h"
+#include "ops/same_device.h"
 
 namespace nativo::ops {
 namespace {
@@ -17,6 +19,35 @@ std::int64_t checked_size(const AdamW& options, std::size_t value, std::size_t g
   NATIVO_CHECK(value == gradient && value == m && value == v, "adamw: sizes differ");
   NATIVO_CHECK(options.step >= 1 && options.step <= UINT32_MAX, "adamw: steps count from 1");
   return static_cast<std::int64_t>(value);
+}
+
+template <class T, class Moment>
+void check_views(const AdamW& options, tensor::View<T> value, tensor::View<const T> gradient,
+                 tensor::View<Moment> m, tensor::View<Moment> v, tensor::View<const float> scale) {
+  checked_size(options, value.span().size(), gradient.span().size(), m.span().size(),
+               v.span().size());
+  NATIVO_CHECK(scale.data() == nullptr || scale.elements() == 1, "adamw: scale is one number");
+}
+
+template <class T>
+void check_int8(const AdamW& options, tensor::View<T> value, tensor::View<const T> gradient,
+                const Int8MomentViews& moments, tensor::View<const float> scale) {
+  checked_size(options, value.span().size(), gradient.span().size(), moments.m.span().size(),
+               moments.v.span().size());
+  const std::int64_t blocks = moment_blocks(value.elements());
+  NATIVO_CHECK(moments.m_scale.elements() == blocks && moments.v_scale.elements() == blocks,
+               "adamw: a scale a block");
+  NATIVO_CHECK(scale.data() == nullptr || scale.elements() == 1, "adamw: scale is one number");
+}
+
+/// The options with a scale that lies in the CPU's memory.
+AdamW with_scale(AdamW options, tensor::View<const float> scale) {
+  if (scale.data() != nullptr) options.gradient_scale *= *scale.data();
+  return options;
+}
+
+std::span<std::uint16_t> bits_of(tensor::View<tensor::bf16> view) {
+  return {&view.data()->bits, static_cast<std::size_t>(view.elements())};
 }
 
 }  // namespace
@@ -46,6 +77,65 @@ void adamw(const AdamW& options, const RoundingNoise& noise, std::span<float> va
                "adamw: a scale a block");
   check_noise(noise);
   cpu::adamw_int8(options, noise, count, value.data(), gradient.data(), moments);
+}
+
+void adamw(const AdamW& options, tensor::View<float> value, tensor::View<const float> gradient,
+           tensor::View<float> m, tensor::View<float> v, tensor::View<const float> scale) {
+  check_views(options, value, gradient, m, v, scale);
+  if (on_gpu(value, gradient, m, v, scale)) {
+    return cuda::Optimizer<float>::adamw(options, {}, value, gradient, m, v, scale);
+  }
+  adamw(with_scale(options, scale), value.span(), gradient.span(), m.span(), v.span());
+}
+
+void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<float> value,
+           tensor::View<const float> gradient, tensor::View<tensor::bf16> m,
+           tensor::View<tensor::bf16> v, tensor::View<const float> scale) {
+  check_views(options, value, gradient, m, v, scale);
+  check_noise(noise);
+  if (on_gpu(value, gradient, m, v, scale)) {
+    return cuda::Optimizer<float>::adamw(options, noise, value, gradient, m, v, scale);
+  }
+  adamw(with_scale(options, scale), noise, value.span(), gradient.span(), bits_of(m), bits_of(v));
+}
+
+void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<float> value,
+           tensor::View<const float> gradient, const Int8MomentViews& moments,
+           tensor::View<const float> scale) {
+  check_int8(options, value, gradient, moments, scale);
+  check_noise(noise);
+  if (on_gpu(value, gradient, moments.m, moments.m_scale, moments.v, moments.v_scale, scale)) {
+    return cuda::Optimizer<float>::adamw(options, noise, value, gradient, moments, scale);
+  }
+  adamw(with_scale(options, scale), noise, value.span(), gradient.span(),
+        {moments.m.span(), moments.m_scale.span(), moments.v.span(), moments.v_scale.span()});
+}
+
+void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<tensor::bf16> value,
+           tensor::View<const tensor::bf16> gradient, tensor::View<float> m, tensor::View<float> v,
+           tensor::View<const float> scale) {
+  check_views(options, value, gradient, m, v, scale);
+  check_noise(noise);
+  require_gpu(value, gradient, m, v, scale);
+  cuda::Optimizer<tensor::bf16>::adamw(options, noise, value, gradient, m, v, scale);
+}
+
+void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<tensor::bf16> value,
+           tensor::View<const tensor::bf16> gradient, tensor::View<tensor::bf16> m,
+           tensor::View<tensor::bf16> v, tensor::View<const float> scale) {
+  check_views(options, value, gradient, m, v, scale);
+  check_noise(noise);
+  require_gpu(value, gradient, m, v, scale);
+  cuda::Optimizer<tensor::bf16>::adamw(options, noise, value, gradient, m, v, scale);
+}
+
+void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<tensor::bf16> value,
+           tensor::View<const tensor::bf16> gradient, const Int8MomentViews& moments,
+           tensor::View<const float> scale) {
+  check_int8(options, value, gradient, moments, scale);
+  check_noise(noise);
+  require_gpu(value, gradient, moments.m, moments.m_scale, moments.v, moments.v_scale, scale);
+  cuda::Optimizer<tensor::bf16>::adamw(options, noise, value, gradient, moments, scale);
 }
 
 }  // namespace nativo::ops

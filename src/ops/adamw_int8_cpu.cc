@@ -18,10 +18,6 @@ namespace nativo::ops::HWY_NAMESPACE {
 
 using AdamIntTag = hn::RebindToSigned<AdamTag>;
 
-/// The codes' largest magnitudes, and the root that a code is.
-inline constexpr float kFirstCodes = 127.0F;
-inline constexpr float kSecondCodes = 255.0F;
-
 HWY_INLINE AdamVec decode_first(const std::int8_t* codes, float scale) {
   const AdamTag d;
   const auto code = hn::ConvertTo(
@@ -118,7 +114,6 @@ HWY_INLINE void int8_block(const AdamWFactors& by, const RoundingNoise& noise, s
   // Divided in two steps: 255^4 / 1e-37 is beyond f32.
   const float m_inverse = m_scale > 0.0F ? kFirstCodes * kFirstCodes / m_scale : 0.0F;
   const float v_inverse = v_scale > 0.0F ? 1.0F / v_scale : 0.0F;
-  constexpr float kSecondFull = kSecondCodes * kSecondCodes * kSecondCodes * kSecondCodes;
   *block.m_scale = m_scale;
   *block.v_scale = v_scale;
   for (std::int64_t i = 0; i < kMomentBlock; i += lanes) {

@@ -1,4 +1,4 @@
-// Checks shapes and hands head groups to the threads.
+// Checks shapes and hands head groups to the threads, or everything to the GPU.
 #include "ops/attention.h"
 
 #include <algorithm>
@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "ops/attention_cpu.h"
+#include "ops/cuda/ops.h"
+#include "ops/same_device.h"
 
 namespace nativo::ops {
 namespace {
@@ -13,8 +15,9 @@ namespace {
 /// A task is this many tiles: enough work to hand out, enough tasks for many cores.
 constexpr std::int64_t kTilesPerTask = 4;
 
-void check(const AttentionShape& shape, tensor::View<const float> qkv,
-           std::span<const std::int32_t> first_key, tensor::View<const float> out,
+template <class T>
+void check(const AttentionShape& shape, tensor::View<const T> qkv,
+           std::span<const std::int32_t> first_key, tensor::View<const T> out,
            tensor::View<const float> lse, tensor::View<const float> workspace) {
   const std::int64_t tokens = shape.rows * shape.length;
   NATIVO_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0,
@@ -28,8 +31,34 @@ void check(const AttentionShape& shape, tensor::View<const float> qkv,
                "attention: lse is not [B*T,H]");
   NATIVO_CHECK(static_cast<std::int64_t>(first_key.size()) == tokens,
                "attention: first_key is not [B*T]");
-  NATIVO_CHECK(workspace.elements() >= attention_workspace(shape),
+  NATIVO_CHECK(workspace.elements() >= attention_workspace(shape, qkv.device()),
                "attention: workspace is too small");
+}
+
+template <class T>
+void check_gradients(tensor::View<const T> qkv, tensor::View<const T> out,
+                     tensor::View<const T> dout, tensor::View<const T> dqkv) {
+  NATIVO_CHECK(dqkv.shape() == qkv.shape() && dout.shape() == out.shape(),
+               "attention: gradients differ from what they belong to");
+}
+
+template <class T>
+void check_cached(std::int64_t heads, tensor::View<const T> q, tensor::View<const T> keys,
+                  tensor::View<const T> values, std::int64_t past,
+                  std::span<const std::int32_t> first_key, tensor::View<const T> out) {
+  NATIVO_CHECK(keys.shape().rank() == 3 && values.shape().rank() == 3 &&
+                   keys.size(0) == values.size(0) && keys.size(1) == values.size(2) &&
+                   keys.size(2) == key_cache_stride(values.size(1)),
+               "attention: caches differ");
+  const std::int64_t kv_heads = keys.size(0);
+  const std::int64_t head_dim = keys.size(1);
+  const std::int64_t queries = q.size(0);
+  NATIVO_CHECK(heads % kv_heads == 0 && q.size(1) >= heads * head_dim,
+               "attention: q is narrower than its heads");
+  NATIVO_CHECK(static_cast<std::int64_t>(first_key.size()) == queries &&
+                   out.shape() == (tensor::Shape{queries, heads * head_dim}),
+               "attention: out is not [M,H*D]");
+  NATIVO_CHECK(past >= 0 && past + queries <= values.size(1), "attention: the cache is too small");
 }
 
 /// Everything about head group `kv_head` of row `row`.
@@ -55,14 +84,18 @@ cpu::HeadGroup head_group(const AttentionShape& shape, const float* qkv,
 
 std::int64_t key_cache_stride(std::int64_t capacity) { return (capacity + 15) / 16 * 16 + 16; }
 
-std::int64_t attention_workspace(const AttentionShape& shape) {
+std::int64_t attention_workspace(const AttentionShape& shape, const tensor::Device& device) {
+  if (device.is_cuda()) return cuda::attention_workspace(shape);
   return 2 * shape.rows * shape.kv_heads * shape.head_dim * key_cache_stride(shape.length);
 }
 
 void attention_forward(const AttentionShape& shape, tensor::View<const float> qkv,
                        std::span<const std::int32_t> first_key, tensor::View<float> out,
                        tensor::View<float> lse, tensor::View<float> workspace) {
-  check(shape, qkv, first_key, out, lse, workspace);
+  check<float>(shape, qkv, first_key, out, lse, workspace);
+  if (on_gpu(qkv, out, lse, workspace)) {
+    return cuda::Attention<float>::forward(shape, qkv, first_key, out, lse, workspace);
+  }
   const std::int64_t width = qkv.size(1);
   const std::int64_t stride = key_cache_stride(shape.length);
   const std::int64_t groups = shape.rows * shape.kv_heads;
@@ -97,9 +130,11 @@ void attention_backward(const AttentionShape& shape, tensor::View<const float> q
                         std::span<const std::int32_t> first_key, tensor::View<const float> out,
                         tensor::View<const float> dout, tensor::View<const float> lse,
                         tensor::View<float> dqkv, tensor::View<float> workspace) {
-  check(shape, qkv, first_key, out, lse, workspace);
-  NATIVO_CHECK(dqkv.shape() == qkv.shape() && dout.shape() == out.shape(),
-               "attention: gradients differ from what they belong to");
+  check<float>(shape, qkv, first_key, out, lse, workspace);
+  check_gradients<float>(qkv, out, dout, dqkv);
+  if (on_gpu(qkv, out, dout, lse, dqkv, workspace)) {
+    return cuda::Attention<float>::backward(shape, qkv, first_key, out, dout, lse, dqkv, workspace);
+  }
   const std::int64_t width = qkv.size(1);
   const std::int64_t stride = key_cache_stride(shape.length);
   const std::int64_t groups = shape.rows * shape.kv_heads;
@@ -143,19 +178,13 @@ void attention_cached(std::int64_t heads, tensor::View<const float> q,
                       tensor::View<const float> keys, tensor::View<const float> values,
                       std::int64_t past, std::span<const std::int32_t> first_key,
                       tensor::View<float> out) {
-  NATIVO_CHECK(keys.shape().rank() == 3 && values.shape().rank() == 3 &&
-                   keys.size(0) == values.size(0) && keys.size(1) == values.size(2) &&
-                   keys.size(2) == key_cache_stride(values.size(1)),
-               "attention: caches differ");
+  check_cached<float>(heads, q, keys, values, past, first_key, out);
+  if (on_gpu(q, keys, values, out)) {
+    return cuda::Attention<float>::cached(heads, q, keys, values, past, first_key, out);
+  }
   const std::int64_t kv_heads = keys.size(0);
   const std::int64_t head_dim = keys.size(1);
   const std::int64_t queries = q.size(0);
-  NATIVO_CHECK(heads % kv_heads == 0 && q.size(1) >= heads * head_dim,
-               "attention: q is narrower than its heads");
-  NATIVO_CHECK(static_cast<std::int64_t>(first_key.size()) == queries &&
-                   out.shape() == (tensor::Shape{queries, heads * head_dim}),
-               "attention: out is not [M,H*D]");
-  NATIVO_CHECK(past >= 0 && past + queries <= values.size(1), "attention: the cache is too small");
   const std::int64_t group = heads / kv_heads;
   const std::int64_t step = kTilesPerTask * cpu::tile_queries(group);
   const std::int64_t parts = (queries + step - 1) / step;
@@ -178,6 +207,34 @@ void attention_cached(std::int64_t heads, tensor::View<const float> q,
                  .lse_stride = 0},
                 begin, std::min(begin + step, queries));
   });
+}
+
+void attention_forward(const AttentionShape& shape, tensor::View<const tensor::bf16> qkv,
+                       std::span<const std::int32_t> first_key, tensor::View<tensor::bf16> out,
+                       tensor::View<float> lse, tensor::View<float> workspace) {
+  check<tensor::bf16>(shape, qkv, first_key, out, lse, workspace);
+  require_gpu(qkv, out, lse, workspace);
+  cuda::Attention<tensor::bf16>::forward(shape, qkv, first_key, out, lse, workspace);
+}
+
+void attention_backward(const AttentionShape& shape, tensor::View<const tensor::bf16> qkv,
+                        std::span<const std::int32_t> first_key,
+                        tensor::View<const tensor::bf16> out, tensor::View<const tensor::bf16> dout,
+                        tensor::View<const float> lse, tensor::View<tensor::bf16> dqkv,
+                        tensor::View<float> workspace) {
+  check<tensor::bf16>(shape, qkv, first_key, out, lse, workspace);
+  check_gradients<tensor::bf16>(qkv, out, dout, dqkv);
+  require_gpu(qkv, out, dout, lse, dqkv, workspace);
+  cuda::Attention<tensor::bf16>::backward(shape, qkv, first_key, out, dout, lse, dqkv, workspace);
+}
+
+void attention_cached(std::int64_t heads, tensor::View<const tensor::bf16> q,
+                      tensor::View<const tensor::bf16> keys,
+                      tensor::View<const tensor::bf16> values, std::int64_t past,
+                      std::span<const std::int32_t> first_key, tensor::View<tensor::bf16> out) {
+  check_cached<tensor::bf16>(heads, q, keys, values, past, first_key, out);
+  require_gpu(q, keys, values, out);
+  cuda::Attention<tensor::bf16>::cached(heads, q, keys, values, past, first_key, out);
 }
 
 }  // namespace nativo::ops

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "tensor/bf16.h"
 #include "tensor/view.h"
 
 namespace nativo::ops {
@@ -22,7 +23,8 @@ struct AttentionShape {
 };
 
 /// Floats of scratch that attention_forward and attention_backward need.
-[[nodiscard]] std::int64_t attention_workspace(const AttentionShape& shape);
+[[nodiscard]] std::int64_t attention_workspace(const AttentionShape& shape,
+                                               const tensor::Device& device = {});
 
 /// qkv[B*T,(H+2K)D] holds q, k, v of a token side by side, after RoPE. Token t of a row sees the
 /// keys [first_key[t], t] of the same row; first_key[t] > t means none, and gives zeros. Overwrites
@@ -48,5 +50,19 @@ void attention_cached(std::int64_t heads, tensor::View<const float> q,
                       tensor::View<const float> keys, tensor::View<const float> values,
                       std::int64_t past, std::span<const std::int32_t> first_key,
                       tensor::View<float> out);
+
+/// On a GPU alone; scores, lse and sums are f32. Head sizes of 64 and 128 use the tensor cores.
+void attention_forward(const AttentionShape& shape, tensor::View<const tensor::bf16> qkv,
+                       std::span<const std::int32_t> first_key, tensor::View<tensor::bf16> out,
+                       tensor::View<float> lse, tensor::View<float> workspace);
+void attention_backward(const AttentionShape& shape, tensor::View<const tensor::bf16> qkv,
+                        std::span<const std::int32_t> first_key,
+                        tensor::View<const tensor::bf16> out, tensor::View<const tensor::bf16> dout,
+                        tensor::View<const float> lse, tensor::View<tensor::bf16> dqkv,
+                        tensor::View<float> workspace);
+void attention_cached(std::int64_t heads, tensor::View<const tensor::bf16> q,
+                      tensor::View<const tensor::bf16> keys,
+                      tensor::View<const tensor::bf16> values, std::int64_t past,
+                      std::span<const std::int32_t> first_key, tensor::View<tensor::bf16> out);
 
 }  // namespace nativo::ops

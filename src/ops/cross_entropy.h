@@ -1,11 +1,13 @@
 // The classifier's loss: softmax and cross-entropy over the vocabulary, fused with its gradient.
 // Not here: the projection to logits, or the cutting into chunks (model/decoder.cc does both).
-// Rule: a row is one thread's; the caller sums rows in order, in f64.
+// Rule: a row is one thread's (a GPU's: one block's); the caller sums rows in order, in f64.
+// Targets and results lie on the device of the logits.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
+#include "tensor/bf16.h"
 #include "tensor/view.h"
 
 namespace nativo::ops {
@@ -32,5 +34,18 @@ void cross_entropy_forward_backward(tensor::View<float> logits,
                                     std::span<const std::int32_t> targets,
                                     const CrossEntropy& options, std::span<double> log_prob,
                                     std::span<double> loss);
+
+/// ids[n] = the first id with the greatest logit of row n; a NaN never is.
+void row_argmax(tensor::View<const float> logits, std::span<std::int32_t> ids);
+
+/// On a GPU alone; sums in f32 and the loss in f64, whatever the logits are.
+void cross_entropy_forward(tensor::View<const tensor::bf16> logits,
+                           std::span<const std::int32_t> targets, std::span<double> log_prob,
+                           std::span<std::int32_t> argmax);
+void cross_entropy_forward_backward(tensor::View<tensor::bf16> logits,
+                                    std::span<const std::int32_t> targets,
+                                    const CrossEntropy& options, std::span<double> log_prob,
+                                    std::span<double> loss);
+void row_argmax(tensor::View<const tensor::bf16> logits, std::span<std::int32_t> ids);
 
 }  // namespace nativo::ops

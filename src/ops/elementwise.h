@@ -1,10 +1,12 @@
 // What acts on each element or each row alone: residual sums, gathering and scattering rows.
-// Not here: norms, softmax, activations. Rule: shapes are equal or stated; nothing allocates.
+// Not here: norms, softmax, activations. Rule: shapes are equal or stated; nothing allocates; ids
+// lie on the device of the tensors.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
+#include "tensor/bf16.h"
 #include "tensor/view.h"
 
 namespace nativo::ops {
@@ -31,5 +33,21 @@ void gather_rows(tensor::View<const float> from, std::span<const std::int32_t> r
 /// to[rows[i]] = from[i]; the other rows of to[N,C] stay. `rows` must be distinct.
 void scatter_rows(tensor::View<const float> from, std::span<const std::int32_t> rows,
                   tensor::View<float> to);
+
+/// to = from, rounded to nearest; both on one device.
+void convert(tensor::View<const float> from, tensor::View<tensor::bf16> to);
+void convert(tensor::View<const tensor::bf16> from, tensor::View<float> to);
+
+/// All of these on a GPU alone; sums are in f32, rounded once.
+void set_zero(tensor::View<tensor::bf16> x);
+void add(tensor::View<const tensor::bf16> a, tensor::View<const tensor::bf16> b,
+         tensor::View<tensor::bf16> out);
+void copy_columns(tensor::View<const tensor::bf16> from, tensor::View<tensor::bf16> to);
+void add_bias(tensor::View<tensor::bf16> x, tensor::View<const tensor::bf16> bias);
+void bias_backward(tensor::View<const tensor::bf16> dy, tensor::View<tensor::bf16> dbias);
+void gather_rows(tensor::View<const tensor::bf16> from, std::span<const std::int32_t> rows,
+                 tensor::View<tensor::bf16> to);
+void scatter_rows(tensor::View<const tensor::bf16> from, std::span<const std::int32_t> rows,
+                  tensor::View<tensor::bf16> to);
 
 }  // namespace nativo::ops

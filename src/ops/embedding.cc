@@ -7,7 +7,9 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "ops/cuda/ops.h"
 #include "ops/elementwise.h"
+#include "ops/same_device.h"
 
 namespace nativo::ops {
 
@@ -21,6 +23,9 @@ void embedding_backward(tensor::View<const float> dy, std::span<const std::int32
   NATIVO_CHECK(
       dy.shape() == (tensor::Shape{static_cast<std::int64_t>(tokens.size()), dtable.size(1)}),
       "embedding: dy is not [N,C]");
+  if (on_gpu(dy, dtable)) {
+    return cuda::Elementwise<float>::embedding_backward(dy, tokens, dtable);
+  }
   std::vector<std::size_t> order(tokens.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
@@ -42,6 +47,20 @@ void embedding_backward(tensor::View<const float> dy, std::span<const std::int32
       }
     }
   });
+}
+
+void embedding_forward(tensor::View<const tensor::bf16> table, std::span<const std::int32_t> tokens,
+                       tensor::View<tensor::bf16> y) {
+  gather_rows(table, tokens, y);
+}
+
+void embedding_backward(tensor::View<const tensor::bf16> dy, std::span<const std::int32_t> tokens,
+                        tensor::View<tensor::bf16> dtable) {
+  NATIVO_CHECK(
+      dy.shape() == (tensor::Shape{static_cast<std::int64_t>(tokens.size()), dtable.size(1)}),
+      "embedding: dy is not [N,C]");
+  require_gpu(dy, dtable);
+  cuda::Elementwise<tensor::bf16>::embedding_backward(dy, tokens, dtable);
 }
 
 }  // namespace nativo::ops

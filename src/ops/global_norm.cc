@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "ops/cuda/ops.h"
+#include "ops/same_device.h"
 
 namespace nativo::ops {
 
@@ -36,6 +39,34 @@ double sum_of_squares(std::span<const float> x) {
   double total = 0.0;
   for (const double piece : pieces) total += piece;
   return total;
+}
+
+void sums_of_squares(tensor::View<const float> x, tensor::View<double> sums) {
+  NATIVO_CHECK(static_cast<std::size_t>(sums.elements()) ==
+                   norm_pieces(static_cast<std::size_t>(x.elements())),
+               "a sum a piece");
+  if (on_gpu(x, sums)) return cuda::Optimizer<float>::sums_of_squares(x, sums);
+  sums_of_squares(x.span(), sums.span());
+}
+
+void sums_of_squares(tensor::View<const tensor::bf16> x, tensor::View<double> sums) {
+  NATIVO_CHECK(static_cast<std::size_t>(sums.elements()) ==
+                   norm_pieces(static_cast<std::size_t>(x.elements())),
+               "a sum a piece");
+  require_gpu(x, sums);
+  cuda::Optimizer<tensor::bf16>::sums_of_squares(x, sums);
+}
+
+void clip_scale(tensor::View<const double> sums, float factor, float most,
+                tensor::View<float> scale, tensor::View<float> norm) {
+  NATIVO_CHECK(scale.elements() == 1 && (norm.data() == nullptr || norm.elements() == 1),
+               "clip_scale gives one number");
+  if (on_gpu(sums, scale, norm)) return cuda::clip_scale(sums, factor, most, scale, norm);
+  double sum = 0.0;
+  for (const double piece : sums.span()) sum += piece;
+  const auto length = static_cast<float>(static_cast<double>(factor) * std::sqrt(sum));
+  if (norm.data() != nullptr) *norm.data() = length;
+  *scale.data() = clipped_scale(factor, most, length);
 }
 
 }  // namespace nativo::ops

@@ -1,4 +1,4 @@
-// Checks shapes, keeps the scales, and hands rows to the CPU kernel. See the header.
+// Checks shapes, keeps the scales, and hands rows to the device's kernel. See the header.
 #include "ops/quantize.h"
 
 #include <algorithm>
@@ -7,7 +7,9 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "ops/cuda/ops.h"
 #include "ops/quantize_cpu.h"
+#include "ops/same_device.h"
 
 namespace nativo::ops {
 namespace {
@@ -21,6 +23,21 @@ void check_matrix(const QuantizedMatrix& matrix) {
                    matrix.scale_codes.shape() == shapes.scale_codes &&
                    matrix.scale_ranges.shape() == shapes.scale_ranges,
                "a quantised matrix has the parts of quantized_shapes()");
+}
+
+template <class T>
+void check_rows(const QuantizedMatrix& from, std::int64_t first, tensor::View<T> out) {
+  check_matrix(from);
+  NATIVO_CHECK(out.shape().rank() == 2 && out.size(1) == from.columns && first >= 0 &&
+                   first + out.size(0) <= from.rows,
+               "dequantize: rows outside the matrix");
+}
+
+template <class T>
+bool dequantizes_on_gpu(const QuantizedMatrix& from, tensor::View<T> out) {
+  return from.scale_format == ScaleFormat::kF32
+             ? on_gpu(out, from.codes, from.scales)
+             : on_gpu(out, from.codes, from.scale_codes, from.scale_ranges);
 }
 
 float decoded_scale(const QuantizedMatrix& matrix, std::int64_t index) {
@@ -109,10 +126,10 @@ void quantize(tensor::View<const float> weight, const QuantizedMatrix& to) {
 }
 
 void dequantize_rows(const QuantizedMatrix& from, std::int64_t first, tensor::View<float> out) {
-  check_matrix(from);
-  NATIVO_CHECK(out.shape().rank() == 2 && out.size(1) == from.columns && first >= 0 &&
-                   first + out.size(0) <= from.rows,
-               "dequantize: rows outside the matrix");
+  check_rows(from, first, out);
+  if (dequantizes_on_gpu(from, out)) {
+    return cuda::Quantized<float>::dequantize_rows(from, first, out);
+  }
   const std::int64_t blocks = blocks_of(from.columns);
   // Some 64 KiB of results an item: enough to be worth handing out.
   const std::int64_t piece =
@@ -127,6 +144,13 @@ void dequantize_rows(const QuantizedMatrix& from, std::int64_t first, tensor::Vi
                       out.data() + row * from.columns);
     }
   });
+}
+
+void dequantize_rows(const QuantizedMatrix& from, std::int64_t first,
+                     tensor::View<tensor::bf16> out) {
+  check_rows(from, first, out);
+  NATIVO_CHECK(dequantizes_on_gpu(from, out), "arithmetic in bf16 is a GPU's");
+  cuda::Quantized<tensor::bf16>::dequantize_rows(from, first, out);
 }
 
 }  // namespace nativo::ops

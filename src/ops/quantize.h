@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "tensor/bf16.h"
 #include "tensor/view.h"
 
 namespace nativo::ops {
@@ -80,5 +81,8 @@ void quantize(tensor::View<const float> weight, const QuantizedMatrix& to);
 
 /// out[count,C] = rows [first, first + count) (overwrites).
 void dequantize_rows(const QuantizedMatrix& from, std::int64_t first, tensor::View<float> out);
+/// On a GPU alone; rounded to nearest. quantize() is the CPU's.
+void dequantize_rows(const QuantizedMatrix& from, std::int64_t first,
+                     tensor::View<tensor::bf16> out);
 
 }  // namespace nativo::ops

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "tensor/bf16.h"
 #include "tensor/view.h"
 
 namespace nativo::ops {
@@ -20,6 +21,10 @@ void rope_table(std::span<const float> frequencies, double magnitude, tensor::Vi
 
 /// Rotates the first `heads` heads of each row of x[N,W], W >= heads * D; positions[N] in [0, P).
 void rope(tensor::View<float> x, std::int64_t heads, std::span<const std::int32_t> positions,
+          tensor::View<const float> cosine, tensor::View<const float> sine, Rotation rotation);
+
+/// On a GPU alone; the tables stay f32.
+void rope(tensor::View<tensor::bf16> x, std::int64_t heads, std::span<const std::int32_t> positions,
           tensor::View<const float> cosine, tensor::View<const float> sine, Rotation rotation);
 
 }  // namespace nativo::ops

@@ -3,6 +3,7 @@
 // Rule: gate and up lie side by side in one row, as one projection writes them.
 #pragma once
 
+#include "tensor/bf16.h"
 #include "tensor/view.h"
 
 namespace nativo::ops {
@@ -13,5 +14,9 @@ void swiglu_forward(tensor::View<const float> gate_up, tensor::View<float> act);
 /// In place, so that the widest activation is not held twice: gate_up[N,2F] becomes its gradient,
 /// and dact[N,F] becomes act again (what the gradient of the projection behind needs).
 void swiglu_backward(tensor::View<float> gate_up, tensor::View<float> dact);
+
+/// On a GPU alone.
+void swiglu_forward(tensor::View<const tensor::bf16> gate_up, tensor::View<tensor::bf16> act);
+void swiglu_backward(tensor::View<tensor::bf16> gate_up, tensor::View<tensor::bf16> dact);
 
 }  // namespace nativo::ops

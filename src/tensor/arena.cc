@@ -77,6 +77,13 @@ void Arena::reserve(std::size_t bytes, std::string_view what) {
   memory_.reset();
   begin_ = nullptr;
   capacity_ = 0;
+  if (device_.is_cuda()) {
+    device_memory_.reset();
+    device_memory_ = DeviceMemory(device_, capacity_for(bytes), what);
+    begin_ = device_memory_.data();
+    capacity_ = device_memory_.bytes();
+    return;
+  }
   const bool huge = bytes >= kHugePage;
   const std::size_t unit = huge ? kHugePage : kAlignment;
   const std::size_t size = capacity_for(bytes);
@@ -98,6 +105,10 @@ void Arena::reserve(std::size_t bytes, std::string_view what) {
 }
 
 void Arena::zero() {
+  if (device_.is_cuda()) {
+    zero_bytes_async(begin_, capacity_, compute_stream(device_));
+    return;
+  }
   parallel_for((capacity_ + kPiece - 1) / kPiece, [this](std::size_t piece) {
     const std::size_t begin = piece * kPiece;
     std::memset(begin_ + begin, 0, std::min(kPiece, capacity_ - begin));
@@ -115,6 +126,7 @@ std::byte* Arena::at(const ArenaPlan::Slot& slot, std::size_t element_size) cons
 void Arena::adopt(std::span<std::byte> memory) {
   NATIVO_CHECK(reinterpret_cast<std::uintptr_t>(memory.data()) % kAlignment == 0,
                "adopted memory is aligned");
+  NATIVO_CHECK(!device_.is_cuda(), "a GPU's arena adopts no host memory");
   memory_.reset();
   begin_ = memory.data();
   capacity_ = memory.size();

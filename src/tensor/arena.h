@@ -11,11 +11,13 @@
 #include <string_view>
 #include <vector>
 
+#include "tensor/device_memory.h"
 #include "tensor/view.h"
 
 namespace nativo::tensor {
 
-/// Every slot starts at a multiple of this many bytes (a cache line, an AVX-512 vector).
+/// Every slot starts at a multiple of this many bytes (a cache line, an AVX-512 vector; GPUs want
+/// 16 for their widest loads).
 inline constexpr std::size_t kAlignment = 64;
 
 /// Sizes of tensors to come, by purpose. Offsets are fixed when a slot is added.
@@ -52,6 +54,10 @@ class ArenaPlan {
 /// Owns the memory of one plan at a time. Contents after reserve() are undefined unless zeroed.
 class Arena {
  public:
+  Arena() = default;
+  /// The memory will be `device`'s; nothing is taken yet.
+  explicit Arena(const Device& device) : device_(device) {}
+
   /// Makes room for `plan`: reuses the memory when it is large enough, else allocates anew (views
   /// handed out before are then void). Throws Error(kTryAgain), naming `what` and both sizes, when
   /// the machine (or its cgroup) does not have the memory.
@@ -66,15 +72,16 @@ class Arena {
   /// kAlignment.
   void adopt(std::span<std::byte> memory);
 
-  /// Sets all bytes to zero.
+  /// Sets all bytes to zero; on a GPU in order with its ops.
   void zero();
 
   template <class T>
   [[nodiscard]] View<T> view(const ArenaPlan::Slot& slot) const {
-    return View<T>(reinterpret_cast<T*>(at(slot, sizeof(T))), slot.shape);
+    return View<T>(reinterpret_cast<T*>(at(slot, sizeof(T))), slot.shape, device_);
   }
 
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
+  [[nodiscard]] const Device& device() const { return device_; }
 
  private:
   [[nodiscard]] std::byte* at(const ArenaPlan::Slot& slot, std::size_t element_size) const;
@@ -82,7 +89,9 @@ class Arena {
   struct Free {
     void operator()(std::byte* memory) const;
   };
-  std::unique_ptr<std::byte[], Free> memory_;  ///< none while the arena's is adopted
+  Device device_;
+  std::unique_ptr<std::byte[], Free> memory_;  ///< none while the arena's is adopted, or a GPU's
+  DeviceMemory device_memory_;
   std::byte* begin_ = nullptr;
   std::size_t capacity_ = 0;
 };

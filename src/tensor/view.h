@@ -1,5 +1,6 @@
-// A view: memory that somebody else owns, with a shape. Row-major and dense, at most 4 dimensions.
-// No arithmetic here. Rule: a view never outlives its memory; passing one is free.
+// A view: memory that somebody else owns, with a shape and the device it lies on. Row-major and
+// dense, at most 4 dimensions. No arithmetic here. Rule: a view never outlives its memory; passing
+// one is free; only ops look into memory of a device that is not the CPU.
 #pragma once
 
 #include <array>
@@ -10,6 +11,7 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "tensor/device.h"
 
 namespace nativo::tensor {
 
@@ -46,7 +48,8 @@ template <class T>
 class View {
  public:
   constexpr View() = default;
-  constexpr View(T* data, const Shape& shape) : data_(data), shape_(shape) {}
+  constexpr View(T* data, const Shape& shape, const Device& device = {})
+      : data_(data), shape_(shape), device_(device) {}
   /// `memory` must hold exactly the shape's elements.
   constexpr View(std::span<T> memory, const Shape& shape) : data_(memory.data()), shape_(shape) {
     NATIVO_CHECK(static_cast<std::int64_t>(memory.size()) == shape.elements(),
@@ -55,10 +58,11 @@ class View {
   template <class U>
   requires(std::is_same_v<const U, T>) constexpr View(
       const View<U>& other)  // NOLINT: implicit by design
-      : data_(other.data()), shape_(other.shape()) {}
+      : data_(other.data()), shape_(other.shape()), device_(other.device()) {}
 
   [[nodiscard]] constexpr T* data() const { return data_; }
   [[nodiscard]] constexpr const Shape& shape() const { return shape_; }
+  [[nodiscard]] constexpr const Device& device() const { return device_; }
   [[nodiscard]] constexpr std::int64_t size(std::size_t axis) const { return shape_[axis]; }
   [[nodiscard]] constexpr std::int64_t elements() const { return shape_.elements(); }
   [[nodiscard]] constexpr std::span<T> span() const {
@@ -92,6 +96,7 @@ class View {
 
   T* data_ = nullptr;
   Shape shape_;
+  Device device_;
 };
 
 }  // namespace nativo::tensor

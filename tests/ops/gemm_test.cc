@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "base/interrupt.h"
-#include "ops/ops_test_tools.h"
+#include "ops/device_test_tools.h"
 #include "reference/linear.h"
 
 namespace nativo::ops {
@@ -24,39 +24,53 @@ const std::vector<Sizes> kSizes{{1, 37, 70}, {1, 8, 200}, {2, 3, 5}, {7, 130, 65
 
 std::int64_t size(std::size_t value) { return static_cast<std::int64_t>(value); }
 
-TEST(Gemm, ForwardAndGradientsAgreeWithTheReference) {
-  for (const auto& [rows, outputs, inputs] : kSizes) {
-    const auto x = normal_numbers(rows * inputs, 1);
-    const auto w = normal_numbers(outputs * inputs, 2);
-    const auto dy = normal_numbers(rows * outputs, 3);
-    const std::vector<float> xf = to_f32(x);
-    const std::vector<float> wf = to_f32(w);
-    const std::vector<float> dyf = to_f32(dy);
-    const Shape in{size(rows), size(inputs)};
-    const Shape out{size(rows), size(outputs)};
-    const Shape weight{size(outputs), size(inputs)};
+class Gemm : public OnEveryDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, Gemm, testing::ValuesIn(arithmetics()), arithmetic_name);
 
-    std::vector<float> y(rows * outputs, 9.0F);
-    linear_forward(view(xf, in), view(wf, weight), view(y, out));
-    EXPECT_LT(relative_error(y, reference::linear(x, w, rows, outputs, inputs)), kF32);
+TEST_P(Gemm, ForwardAndGradientsAgreeWithTheReference) {
+  with_type([&]<class T>(T) {
+    for (const auto& [rows, outputs, inputs] : kSizes) {
+      const auto x = numbers(rows * inputs, 1);
+      const auto w = numbers(outputs * inputs, 2);
+      const auto dy = numbers(rows * outputs, 3);
+      const auto bias = numbers(outputs, 4);
+      const Shape in{size(rows), size(inputs)};
+      const Shape out{size(rows), size(outputs)};
+      On<T> on_x(device(), x, in);
+      On<T> on_w(device(), w, {size(outputs), size(inputs)});
+      On<T> on_dy(device(), dy, out);
+      On<T> on_bias(device(), bias, {size(outputs)});
 
-    auto expected = reference::linear_dx(dy, w, rows, outputs, inputs);
-    std::vector<float> dx(rows * inputs, 9.0F);
-    linear_backward_input(view(dyf, out), view(wf, weight), view(dx, in), Write::kOverwrite);
-    EXPECT_LT(relative_error(dx, expected), kF32);
-    linear_backward_input(view(dyf, out), view(wf, weight), view(dx, in), Write::kAccumulate);
-    for (double& value : expected) value *= 2.0;
-    EXPECT_LT(relative_error(dx, expected), kF32);
+      On<T> y(device(), out);
+      linear_forward(on_x.read(), on_w.read(), y.view());
+      auto expected = reference::linear(x, w, rows, outputs, inputs);
+      EXPECT_LT(relative_error(y.get_numbers(), expected), bound());
+      linear_forward(on_x.read(), on_w.read(), on_bias.read(), y.view());
+      for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += bias[i % outputs];
+      EXPECT_LT(relative_error(y.get_numbers(), expected), bound());
 
-    expected = reference::linear_dweight(dy, x, rows, outputs, inputs);
-    std::vector<float> dweight = wf;
-    linear_backward_weight(view(dyf, out), view(xf, in), view(dweight, weight));
-    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += w[i];
-    EXPECT_LT(relative_error(dweight, expected), kF32);
-  }
+      expected = reference::linear_dx(dy, w, rows, outputs, inputs);
+      On<T> dx(device(), in);
+      linear_backward_input(on_dy.read(), on_w.read(), dx.view(), Write::kOverwrite);
+      EXPECT_LT(relative_error(dx.get_numbers(), expected), bound());
+      linear_backward_input(on_dy.read(), on_w.read(), dx.view(), Write::kAccumulate);
+      for (double& value : expected) value *= 2.0;
+      EXPECT_LT(relative_error(dx.get_numbers(), expected), twice());
+
+      expected = reference::linear_dweight(dy, x, rows, outputs, inputs);
+      On<T> dweight(device(), w, {size(outputs), size(inputs)});
+      linear_backward_weight(on_dy.read(), on_x.read(), dweight.view());
+      for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += w[i];
+      EXPECT_LT(relative_error(dweight.get_numbers(), expected), bound());
+      const std::vector<T> once = dweight.get();
+      On<T> again(device(), w, {size(outputs), size(inputs)});
+      linear_backward_weight(on_dy.read(), on_x.read(), again.view());
+      EXPECT_EQ(again.get(), once) << "twice the same bits";
+    }
+  });
 }
 
-TEST(Gemm, TheReferencesGradientsAreTheDifferences) {
+TEST(LinearReference, ItsGradientsAreTheDifferences) {
   const auto x = normal_numbers(3 * 5, 1);
   const auto w = normal_numbers(4 * 5, 2);
   const auto dy = normal_numbers(3 * 4, 3);
@@ -68,7 +82,7 @@ TEST(Gemm, TheReferencesGradientsAreTheDifferences) {
   EXPECT_LT(relative_error(reference::linear_dweight(dy, x, 3, 4, 5), by_w), kDifference);
 }
 
-TEST(Gemm, AnyNumberOfThreadsGivesTheSameBits) {
+TEST(CpuGemm, AnyNumberOfThreadsGivesTheSameBits) {
   // The weight gradient: few outputs, a long sum, where libraries split the sum by threads.
   const std::vector<float> dy = to_f32(normal_numbers(2048 * 192, 1));
   const std::vector<float> x = to_f32(normal_numbers(2048 * 192, 2));
@@ -81,7 +95,7 @@ TEST(Gemm, AnyNumberOfThreadsGivesTheSameBits) {
   });
 }
 
-TEST(Gemm, ASignalDoesNotTouchAProduct) {
+TEST(CpuGemm, ASignalDoesNotTouchAProduct) {
   // Generated code may keep values below the stack pointer: the handler must not run there.
   const std::size_t n = 96;
   const std::vector<float> ones(n * n, 1.0F);
@@ -116,7 +130,7 @@ TEST(Gemm, ASignalDoesNotTouchAProduct) {
   EXPECT_TRUE(exact);
 }
 
-TEST(Gemm, NoRowsIsNoWork) {
+TEST(CpuGemm, NoRowsIsNoWork) {
   std::vector<float> w(12, 1.0F);
   std::vector<float> dweight(12, 3.0F);
   linear_backward_weight(View<const float>(nullptr, {0, 4}), View<const float>(nullptr, {0, 3}),

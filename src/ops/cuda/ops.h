@@ -1,0 +1,148 @@
+// What the ops dispatch to on a GPU: the same contracts, for T = float and bf16; shapes are already
+// checked. Not for other folders. Rule: everything runs on the device's compute stream and returns
+// at once; ids, positions, targets and such lie on the device, too.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "ops/adamw.h"
+#include "ops/attention.h"
+#include "ops/cross_entropy.h"
+#include "ops/quantize.h"
+#include "ops/random_key.h"
+#include "ops/rmsnorm.h"
+#include "ops/rope.h"
+#include "tensor/bf16.h"
+#include "tensor/view.h"
+
+namespace nativo::ops::cuda {
+
+using tensor::View;
+using Ids = std::span<const std::int32_t>;
+
+/// c[m,n] = alpha op(a) op(b) + beta c (+ bias[n] in each row), row-major; 'T' means that the
+/// stored matrix is the transpose.
+template <class T>
+struct Gemm {
+  char transpose_a = 'N';
+  char transpose_b = 'N';
+  std::int64_t m = 0, n = 0, k = 0;
+  const T* a = nullptr;
+  std::int64_t lda = 0;
+  const T* b = nullptr;
+  std::int64_t ldb = 0;
+  T* c = nullptr;
+  std::int64_t ldc = 0;
+  float alpha = 1.0F;
+  float beta = 0.0F;
+  const T* bias = nullptr;
+};
+template <class T>
+void gemm(const tensor::Device& device, const Gemm<T>& gemm);
+
+template <class T>
+struct Elementwise {
+  static void set_zero(View<T> x);
+  static void add(View<const T> a, View<const T> b, View<T> out);
+  static void copy_columns(View<const T> from, View<T> to);
+  static void add_bias(View<T> x, View<const T> bias);
+  static void bias_backward(View<const T> dy, View<T> dbias);
+  static void gather_rows(View<const T> from, Ids rows, View<T> to);
+  static void scatter_rows(View<const T> from, Ids rows, View<T> to);
+  static void embedding_backward(View<const T> dy, Ids tokens, View<T> dtable);
+};
+
+template <class T>
+struct Random {
+  static void dropout(View<const T> x, const RandomKey& key, double p, View<T> out);
+  static void dropout_add(View<const T> x, const RandomKey& key, double p, View<T> sum);
+  static void add_uniform_noise(View<T> x, const RandomKey& key, float magnitude);
+};
+
+template <class T>
+struct Activations {
+  static void swiglu_forward(View<const T> gate_up, View<T> act);
+  static void swiglu_backward(View<T> gate_up, View<T> dact);
+  static void rope(View<T> x, std::int64_t heads, Ids positions, View<const float> cosine,
+                   View<const float> sine, Rotation rotation);
+};
+
+template <class T>
+struct Quantized {
+  static void dequantize_rows(const QuantizedMatrix& from, std::int64_t first, View<T> out);
+};
+/// From one element type to the other.
+void convert(View<const float> from, View<tensor::bf16> to);
+void convert(View<const tensor::bf16> from, View<float> to);
+
+/// Rows of a matrix, or `count` heads of size `dim` in each row from head `first` on.
+struct NormRows {
+  std::int64_t rows = 0;
+  std::int64_t first = 0;
+  std::int64_t count = 1;
+  std::int64_t dim = 0;
+  std::int64_t x_stride = 0;
+  std::int64_t y_stride = 0;
+  std::int64_t rstd_stride = 1;
+};
+
+/// Rows of (row, head) that one row of `partial` sums.
+inline constexpr std::int64_t kNormGroup = 32;
+/// Longest row of a norm.
+inline constexpr std::int64_t kLongestNorm = 32768;
+
+template <class T>
+struct Rmsnorm {
+  /// With `added`, x is sum = x + added, which is stored.
+  static void forward(const tensor::Device& device, const NormRows& rows, const T* x,
+                      const T* added, T* sum, const T* weight, float eps, T* y, float* rstd);
+  static void apply(const tensor::Device& device, const NormRows& rows, const T* x, const T* weight,
+                    const float* rstd, T* y);
+  /// dx += or, with `overwrite`, =. dx has dy's strides then, and may be dy.
+  static void backward(const tensor::Device& device, const NormRows& rows, const T* dy, const T* x,
+                       const T* weight, const float* rstd, bool overwrite, T* dx, T* dweight,
+                       float* partial);
+};
+
+template <class T>
+struct Classifier {
+  static void forward(View<const T> logits, Ids targets, std::span<double> log_prob,
+                      std::span<std::int32_t> argmax);
+  static void forward_backward(View<T> logits, Ids targets, const CrossEntropy& options,
+                               std::span<double> log_prob, std::span<double> loss);
+  static void argmax(View<const T> logits, std::span<std::int32_t> ids);
+};
+
+/// Floats of scratch for attention.
+[[nodiscard]] std::int64_t attention_workspace(const AttentionShape& shape);
+
+template <class T>
+struct Attention {
+  static void forward(const AttentionShape& shape, View<const T> qkv, Ids first_key, View<T> out,
+                      View<float> lse, View<float> workspace);
+  static void backward(const AttentionShape& shape, View<const T> qkv, Ids first_key,
+                       View<const T> out, View<const T> dout, View<const float> lse, View<T> dqkv,
+                       View<float> workspace);
+  static void cached(std::int64_t heads, View<const T> q, View<const T> keys, View<const T> values,
+                     std::int64_t past, Ids first_key, View<T> out);
+};
+
+template <class T>
+struct Optimizer {
+  static void adamw(const AdamW& options, const RoundingNoise& noise, View<T> value,
+                    View<const T> gradient, View<float> m, View<float> v, View<const float> scale);
+  static void adamw(const AdamW& options, const RoundingNoise& noise, View<T> value,
+                    View<const T> gradient, View<tensor::bf16> m, View<tensor::bf16> v,
+                    View<const float> scale);
+  static void adamw(const AdamW& options, const RoundingNoise& noise, View<T> value,
+                    View<const T> gradient, const Int8MomentViews& moments,
+                    View<const float> scale);
+  static void sums_of_squares(View<const T> x, View<double> sums);
+};
+/// scale[0] = factor * min(1, most / norm), norm[0] = factor * sqrt(sum of sums); most <= 0 does
+/// not clip.
+void clip_scale(View<const double> sums, float factor, float most, View<float> scale,
+                View<float> norm);
+
+}  // namespace nativo::ops::cuda
