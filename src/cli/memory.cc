@@ -32,10 +32,8 @@ struct Planned : Subject {
 Planned subject_of(const Arguments& arguments) {
   Planned planned;
   static_cast<Subject&>(planned) = read_subject(arguments.what, arguments.sets);
-  planned.ranks = {.ranks = arguments.ranks,
-                   .zero = planned.options.dist.zero,
-                   .tensor = planned.options.dist.tensor,
-                   .per_node = arguments.ranks_per_node};
+  planned.ranks =
+      train::rank_count(arguments.ranks, arguments.ranks_per_node, planned.options.dist);
   return planned;
 }
 

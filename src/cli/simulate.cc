@@ -49,6 +49,7 @@ Json to_json(const Line& line) {
             {"exchange_exposed", of.time.exposed},
             {"update", of.time.update},
             {"gather", of.time.gather},
+            {"tensor", of.time.tensor},
             {"small", of.time.small},
             {"save", of.time.save}}},
           {"tokens_per_second", of.tokens_per_second},
@@ -63,10 +64,12 @@ Json to_json(const Line& line) {
 void print_table(const Subject& subject, const train::SimulationOptions& simulation,
                  const std::vector<Line>& lines) {
   const train::TrainOptions& options = subject.options.train;
+  const train::DistOptions& dist = subject.options.dist;
   const train::Cluster& first = lines.front().cluster;
-  fmt::print("{}: {:.2f} M parameters, train.method {}, rows of {}, ZeRO {}\n",
+  fmt::print("{}: {:.2f} M parameters, train.method {}, rows of {}, ZeRO {}{}\n",
              printable(subject.name), static_cast<double>(subject.config.parameter_count()) * 1e-6,
-             options.method, options.seq_len, subject.options.dist.zero);
+             options.method, options.seq_len, subject.options.dist.zero,
+             dist.tensor > 1 ? fmt::format(", {} tensor parallel ranks", dist.tensor) : "");
   fmt::print("{} x {}, {} GB/s a node between nodes\n  {}\n\n", first.ranks_per_node,
              printable(first.device.about), simulation.link, printable(first.device.source));
   fmt::print("{:>6} {:>6} {:>10} {:>9} {:>8} {:>8} {:>8} {:>11} {:>6} {:>10} {:>9} {:>11}\n",
@@ -76,7 +79,8 @@ void print_table(const Subject& subject, const train::SimulationOptions& simulat
   bool any_idle = false;
   for (const Line& line : lines) {
     const train::ScalingEstimate& of = line.estimate;
-    const double waiting = of.time.exposed + of.time.gather + of.time.small + of.time.save;
+    const double waiting =
+        of.time.tensor + of.time.exposed + of.time.gather + of.time.small + of.time.save;
     const std::string cost = simulation.price > 0.0 ? fmt::format("{:.0f}", line.cost) : "-";
     fmt::print(
         "{:>6} {:>6} {:>10} {:>7.3f} s {:>7.1f}% {:>7.1f}% {:>7.1f}% {:>11.0f} {:>5.1f}% {:>9}{} "

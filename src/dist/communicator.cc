@@ -30,6 +30,11 @@ Values::Values(std::span<std::byte> values)
 Values Values::bf16(std::span<std::uint16_t> bits) {
   return {tensor::DType::kBf16, bits.data(), bits.size()};
 }
+Values Values::crossing_as_bf16(std::span<float> values) {
+  Values crossing(values);
+  crossing.crosses_as_bf16 = true;
+  return crossing;
+}
 std::size_t Values::bytes() const { return count * tensor::dtype_size(type); }
 
 std::vector<Part> even_parts(std::size_t count, int parts) {
@@ -194,6 +199,14 @@ void Communicator::broadcast(const Values& values, int root) {
   submit({OperationKind::kAllGather, "broadcast", values, only(values, root)});
 }
 void Communicator::barrier() { submit({}); }
+void Communicator::send_receive(const Values& mine, int to, const Values& theirs, int from) {
+  NATIVO_CHECK(to < place_.size && from < place_.size, "both are ranks");
+  Operation operation{OperationKind::kSendReceive, "send_receive", mine};
+  operation.theirs = theirs;
+  operation.to = to;
+  operation.from = from;
+  submit(std::move(operation));
+}
 
 Pending Communicator::start_all_reduce(const Values& values) {
   NATIVO_CHECK(can_be_summed(values), "bytes have no sum");
@@ -232,6 +245,7 @@ class SelfCommunicator final : public Communicator {
   }
 
   std::unique_ptr<Communicator> split(int /*color*/, int /*key*/) override { return make_self(); }
+  void abandon() override {}
 
  protected:
   void run(const Operation& /*operation*/) override {}

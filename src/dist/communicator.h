@@ -21,6 +21,7 @@ struct Values {
   tensor::DType type = tensor::DType::kF32;
   std::byte* data = nullptr;
   std::size_t count = 0;  ///< elements
+  bool crosses_as_bf16 = false;
 
   Values(std::span<float> values);         // NOLINT: implicit by design
   Values(std::span<double> values);        // NOLINT
@@ -28,6 +29,11 @@ struct Values {
   Values(std::span<std::byte> values);     // NOLINT: can be moved, not summed
   /// Bits of bfloat16; summed in f32 and rounded once, to nearest.
   [[nodiscard]] static Values bf16(std::span<std::uint16_t> bits);
+
+  /// f32 in memory, bf16 on the way from node to node, which halves what crosses: a node's sums
+  /// are rounded once, to nearest, and added in f32, in the nodes' order; gathered values are
+  /// rounded on all ranks, their owner's too. On one node nothing is rounded.
+  [[nodiscard]] static Values crossing_as_bf16(std::span<float> values);
 
   [[nodiscard]] std::size_t bytes() const;
 
@@ -56,7 +62,7 @@ struct Place {
   int node_size = 1;
 };
 
-enum class OperationKind { kAllReduce, kReduceScatter, kAllGather, kBarrier };
+enum class OperationKind { kAllReduce, kReduceScatter, kAllGather, kBarrier, kSendReceive };
 struct Operation;
 class OperationQueue;
 
@@ -108,9 +114,17 @@ class Communicator {
   /// Returns when all ranks have come.
   void barrier();
 
-  /// The same in the background. `values` belong to the operation until wait() has returned. They
-  /// run one after the other in the order in which they were started; a blocking collective comes
-  /// behind all of them.
+  /// `mine` go to rank `to`, which calls this with as many bytes to come from here; `theirs` come
+  /// from rank `from`. -1 = none go, none come. All ranks call it.
+  void send_receive(const Values& mine, int to, const Values& theirs, int from);
+
+  /// From now on nothing waits for other ranks: what would have to fails, in whichever thread. Any
+  /// thread.
+  virtual void abandon() = 0;
+
+  /// The collectives in the background. `values` belong to the operation until wait() has returned.
+  /// They run one after the other in the order in which they were started; a blocking collective
+  /// comes behind all of them.
   [[nodiscard]] Pending start_all_reduce(const Values& values);
   [[nodiscard]] Pending start_reduce_scatter(const Values& values, std::span<const Part> parts);
   [[nodiscard]] Pending start_all_gather(const Values& values, std::span<const Part> parts);
@@ -152,7 +166,11 @@ struct Operation {
   OperationKind kind = OperationKind::kBarrier;
   const char* name = "barrier";  ///< for messages
   Values values{std::span<std::byte>()};
-  std::vector<Part> parts = {};  ///< one a rank; empty for kAllReduce and kBarrier
+  std::vector<Part> parts = {};  ///< one a rank; of kReduceScatter and kAllGather
+  /// Of kSendReceive, where `values` go to.
+  Values theirs{std::span<std::byte>()};
+  int to = -1;
+  int from = -1;
 };
 
 /// The communicator of a process that is alone: its collectives change nothing.

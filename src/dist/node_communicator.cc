@@ -41,8 +41,9 @@ std::string waiting_for(const Communicator& ranks, std::string_view what) {
 }
 
 std::uint64_t signature_of(const Operation& operation) {
-  std::string text = fmt::format("{} {} {}", operation.name,
-                                 static_cast<int>(operation.values.type), operation.values.count);
+  std::string text =
+      fmt::format("{} {} {} {}", operation.name, static_cast<int>(operation.values.type),
+                  operation.values.count, operation.values.crosses_as_bf16);
   for (const Part& part : operation.parts) text += fmt::format(" {}+{}", part.begin, part.count);
   return xxh64(text);
 }
@@ -194,9 +195,9 @@ std::span<std::byte> NodeCommunicator::scratch(std::size_t bytes) {
 
 /// Each rank's part becomes, in its own view, the sum over all ranks.
 void NodeCommunicator::reduce_round(const Values& values, const Views& views, const Round& round) {
-  with_number(values.type, [&]<class Number>(Number) {
+  with_numbers(values, [&]<class Number, class Crossing>(Number, Crossing) {
     using Stored = typename Number::Stored;
-    using Sum = typename Number::Sum;
+    using Sum = typename Crossing::Stored;
     const auto me = static_cast<std::size_t>(rank());
     const auto views_at = [&](std::size_t at) {
       std::vector<const Stored*> from;
@@ -230,7 +231,7 @@ void NodeCommunicator::reduce_round(const Values& values, const Views& views, co
       const auto index = static_cast<std::size_t>(r);
       const std::size_t size = round.count[index];
       if (size == 0) continue;
-      sum_to<Number>(views_at(round.at[index]), size, next);
+      sum_stored<Number, Crossing>(views_at(round.at[index]), size, next);
       if (r == rank()) {
         sums[static_cast<std::size_t>(place().node)] = next;
       } else {
@@ -240,17 +241,48 @@ void NodeCommunicator::reduce_round(const Values& values, const Views& views, co
       next += size;
     }
     wait_for(messages, peers);
-    add_sums<Number>(sums, count, result);
+    sum_stored<Crossing, Number>(sums, count, result);
   });
 }
 
 /// Between nodes: each rank's part comes into the view of its server on every node.
-void NodeCommunicator::exchange_parts(std::size_t element, const Views& views, const Round& round) {
+void NodeCommunicator::exchange_parts(const Values& values, const Views& views,
+                                      const Round& round) {
   std::byte* mine = views[static_cast<std::size_t>(place().node_rank)];
-  const auto bytes_of = [&](int r) {
+  if (values.crosses_as_bf16) return exchange_rounded(reinterpret_cast<float*>(mine), round);
+  const std::size_t element = tensor::dtype_size(values.type);
+  send_parts([&](int r) {
     const auto index = static_cast<std::size_t>(r);
     return std::span<std::byte>(mine + round.at[index] * element, round.count[index] * element);
-  };
+  });
+}
+
+/// The same of f32 that crosses as bf16; who has it rounds its own, too.
+void NodeCommunicator::exchange_rounded(float* view, const Round& round) {
+  using Stored = Bf16Number::Stored;
+  std::size_t total = 0;
+  for (const int r : served_) total += round.count[static_cast<std::size_t>(r)];
+  auto* next = reinterpret_cast<Stored*>(scratch(total * sizeof(Stored)).data());
+  std::vector<std::span<Stored>> crossing(static_cast<std::size_t>(size()));  // of those served
+  for (const int r : served_) {
+    const auto index = static_cast<std::size_t>(r);
+    crossing[index] = {next, round.count[index]};
+    next += round.count[index];
+  }
+  const auto me = static_cast<std::size_t>(rank());
+  convert<PlainNumber<float>, Bf16Number>(view + round.at[me], round.count[me],
+                                          crossing[me].data());
+  send_parts([&](int r) { return std::as_writable_bytes(crossing[static_cast<std::size_t>(r)]); });
+  for (const int r : served_) {
+    const auto index = static_cast<std::size_t>(r);
+    convert<Bf16Number, PlainNumber<float>>(crossing[index].data(), round.count[index],
+                                            view + round.at[index]);
+  }
+}
+
+/// bytes_of(r) of every rank that this one serves comes from it; its own go to its servers.
+template <class BytesOf>
+void NodeCommunicator::send_parts(const BytesOf& bytes_of) {
   std::vector<std::unique_ptr<Message>> messages;
   std::vector<int> peers;
   for (const int r : served_) {
@@ -339,6 +371,7 @@ NodeCommunicator::Views NodeCommunicator::find_views(const Values& values) const
 void NodeCommunicator::run(const Operation& operation) {
   begin(operation);
   const Values& values = operation.values;
+  if (operation.kind == OperationKind::kSendReceive) return run_send_receive(operation);
   if (operation.kind == OperationKind::kBarrier) {
     if (place().nodes == 1) return node_barrier();
     std::int64_t one = 1;
@@ -353,6 +386,30 @@ void NodeCommunicator::run(const Operation& operation) {
   views.empty() ? run_staged(operation) : run_in_place(operation, views);
 }
 
+void NodeCommunicator::run_send_receive(const Operation& operation) {
+  const auto bytes_of = [](const Values& values, int peer) {
+    return peer < 0 ? std::span<std::byte>() : std::span(values.data, values.bytes());
+  };
+  const std::span<std::byte> mine = bytes_of(operation.values, operation.to);
+  const std::span<std::byte> theirs = bytes_of(operation.theirs, operation.from);
+  const std::size_t most = settings_.message_bytes;
+  for (std::size_t at = 0; at < std::max(mine.size(), theirs.size()); at += most) {
+    std::vector<std::unique_ptr<Message>> messages;
+    std::vector<int> peers;
+    if (at < theirs.size()) {
+      peers.push_back(operation.from);
+      messages.push_back(
+          fabric_->receive(operation.from, theirs.subspan(at, std::min(most, theirs.size() - at))));
+    }
+    if (at < mine.size()) {
+      peers.push_back(operation.to);
+      messages.push_back(
+          fabric_->send(operation.to, mine.subspan(at, std::min(most, mine.size() - at))));
+    }
+    wait_for(messages, peers);
+  }
+}
+
 /// One barrier instead of two.
 void NodeCommunicator::all_reduce_small(const Operation& operation) {
   const Values& values = operation.values;
@@ -360,7 +417,7 @@ void NodeCommunicator::all_reduce_small(const Operation& operation) {
   stage_ ^= 1;
   std::memcpy(stage[static_cast<std::size_t>(place().node_rank)], values.data, values.bytes());
   node_barrier();
-  with_number(values.type, [&]<class Number>(Number) {
+  with_numbers(values, [&]<class Number>(Number, auto) {
     using Stored = typename Number::Stored;
     std::vector<const Stored*> from;
     for (const std::byte* view : stage) from.push_back(reinterpret_cast<const Stored*>(view));
@@ -398,7 +455,7 @@ void NodeCommunicator::run_staged(const Operation& operation) {
                   round.count[me] * element);
       continue;
     }
-    if (place().nodes > 1) exchange_parts(element, stage, round);
+    if (place().nodes > 1) exchange_parts(values, stage, round);
     if (reduces || place().nodes > 1) node_barrier();
     copy_parts(values, stage, round);
   }
@@ -425,7 +482,7 @@ void NodeCommunicator::run_in_place(const Operation& operation, const Views& vie
   if (operation.kind == OperationKind::kReduceScatter) return;
   if (place().nodes > 1) {
     for (std::size_t index = 0; index < rounds; ++index) {
-      exchange_parts(element, views, round_of(parts, most, index, /*packed=*/false));
+      exchange_parts(values, views, round_of(parts, most, index, /*packed=*/false));
     }
     node_barrier();
   }

@@ -38,6 +38,7 @@ class NodeCommunicator final : public Communicator {
   std::span<std::byte> allocate(std::size_t bytes, std::string_view what) override;
   std::span<std::byte> allocate_shared(std::size_t bytes, std::string_view what) override;
   std::unique_ptr<Communicator> split(int color, int key) override;
+  void abandon() override { is_ending_ = true; }
 
  protected:
   void run(const Operation& operation) override;
@@ -65,6 +66,7 @@ class NodeCommunicator final : public Communicator {
   };
 
   void all_reduce_small(const Operation& operation);
+  void run_send_receive(const Operation& operation);
   void run_staged(const Operation& operation);
   void run_in_place(const Operation& operation, const Views& views);
   [[nodiscard]] std::vector<Part> parts_of(const Operation& operation) const;
@@ -75,7 +77,10 @@ class NodeCommunicator final : public Communicator {
                                bool packed) const;
 
   void reduce_round(const Values& values, const Views& views, const Round& round);
-  void exchange_parts(std::size_t element, const Views& views, const Round& round);
+  void exchange_parts(const Values& values, const Views& views, const Round& round);
+  void exchange_rounded(float* view, const Round& round);
+  template <class BytesOf>
+  void send_parts(const BytesOf& bytes_of);
   void copy_parts(const Values& values, const Views& views, const Round& round) const;
 
   void begin(const Operation& operation);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "dist/communicator.h"
 #include "tensor/dtype.h"
 
 namespace nativo::dist {
@@ -30,18 +31,19 @@ struct Bf16Number {
   static std::uint16_t store(float value) { return tensor::f32_to_bf16(value); }
 };
 
-/// body(Number()) for the type's Number.
+/// body(Number(), Crossing()): what the values are, and what their nodes' sums are between nodes.
 template <class Body>
-void with_number(tensor::DType type, const Body& body) {
-  switch (type) {
+void with_numbers(const Values& values, const Body& body) {
+  switch (values.type) {
     case tensor::DType::kF32:
-      return body(PlainNumber<float>());
+      if (values.crosses_as_bf16) return body(PlainNumber<float>(), Bf16Number());
+      return body(PlainNumber<float>(), PlainNumber<float>());
     case tensor::DType::kF64:
-      return body(PlainNumber<double>());
+      return body(PlainNumber<double>(), PlainNumber<double>());
     case tensor::DType::kI64:
-      return body(PlainNumber<std::int64_t>());
+      return body(PlainNumber<std::int64_t>(), PlainNumber<std::int64_t>());
     case tensor::DType::kBf16:
-      return body(Bf16Number());
+      return body(Bf16Number(), PlainNumber<float>());
     default:
       NATIVO_CHECK(false, "a type that has sums");
   }
@@ -72,34 +74,21 @@ void sum_block(const std::vector<const typename Number::Stored*>& from, std::siz
   }
 }
 
-/// The same of `count` elements.
-template <class Number>
-void sum_to(const std::vector<const typename Number::Stored*>& from, std::size_t count,
-            typename Number::Sum* to) {
-  for_sum_blocks(
-      count, [&](std::size_t at, std::size_t size) { sum_block<Number>(from, at, size, to + at); });
-}
-
-/// The same, stored; `to` may be one of `from`.
-template <class Number>
+/// The same of `count` elements, stored as To's; `to` may be one of `from`.
+template <class Number, class To = Number>
 void sum_stored(const std::vector<const typename Number::Stored*>& from, std::size_t count,
-                typename Number::Stored* to) {
+                typename To::Stored* to) {
   for_sum_blocks(count, [&](std::size_t at, std::size_t size) {
     typename Number::Sum sums[kSumBlock];
     sum_block<Number>(from, at, size, sums);
-    for (std::size_t i = 0; i < size; ++i) to[at + i] = Number::store(sums[i]);
+    for (std::size_t i = 0; i < size; ++i) to[at + i] = To::store(sums[i]);
   });
 }
 
-/// to = the sums added up in their order, stored.
-template <class Number>
-void add_sums(const std::vector<const typename Number::Sum*>& sums, std::size_t count,
-              typename Number::Stored* to) {
-  for_sum_blocks(count, [&](std::size_t at, std::size_t size) {
-    typename Number::Sum total[kSumBlock];
-    sum_block<PlainNumber<typename Number::Sum>>(sums, at, size, total);
-    for (std::size_t i = 0; i < size; ++i) to[at + i] = Number::store(total[i]);
-  });
+/// to = from, as To's.
+template <class Number, class To>
+void convert(const typename Number::Stored* from, std::size_t count, typename To::Stored* to) {
+  sum_stored<Number, To>({from}, count, to);
 }
 
 }  // namespace nativo::dist

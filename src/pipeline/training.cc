@@ -87,10 +87,9 @@ model::Decoder load_base(const fs::path& folder, const train::TrainOptions& opti
                          const train::LoraTableOptions& lora, const train::DistOptions& dist,
                          dist::Grid& grid) {
   const dist::Place place = grid.world().place();
-  train::require_memory(
-      model::read_config(folder), options, lora,
-      tensor::available_memory() / static_cast<std::size_t>(place.node_size),
-      {.ranks = place.size, .zero = dist.zero, .tensor = dist.tensor, .per_node = place.node_size});
+  train::require_memory(model::read_config(folder), options, lora,
+                        tensor::available_memory() / static_cast<std::size_t>(place.node_size),
+                        train::rank_count(place.size, place.node_size, dist));
   grid.set_timeout(0.0);  // large files take long
   model::Decoder decoder = model::load_decoder(folder, train::quantization_of(options.method, lora),
                                                train::decoder_ranks(grid, dist.zero));
@@ -109,10 +108,10 @@ train::DistOptions settled(const train::DistOptions& dist, const model::DecoderC
   const dist::Place& place = ranks->place();
   std::int64_t numbers[2] = {};
   if (ranks->is_root()) {
-    const train::GridChoice choice = train::choose_grid(
-        config, options, lora,
-        tensor::available_memory() / static_cast<std::size_t>(place.node_size),
-        {.ranks = place.size, .zero = 1, .tensor = 1, .per_node = place.node_size});
+    const train::GridChoice choice =
+        train::choose_grid(config, options, lora,
+                           tensor::available_memory() / static_cast<std::size_t>(place.node_size),
+                           train::rank_count(place.size, place.node_size, dist));
     log::info("dist.grid = \"auto\": {}, {} a rank", train::settings_of(choice),
               human_bytes(static_cast<double>(choice.peak)));
     numbers[0] = choice.zero;
@@ -137,13 +136,11 @@ std::string grid_line(const PipelineOptions& options) {
   const train::GridChoice choice = train::choose_grid(
       config, options.train, options.lora,
       tensor::available_memory() / static_cast<std::size_t>(slurm.ranks_per_node),
-      {.ranks = ranks, .zero = 1, .tensor = 1, .per_node = slurm.ranks_per_node});
-  const std::size_t peak = train::training_memory(config, options.train, options.lora,
-                                                  {.ranks = ranks,
-                                                   .zero = options.dist.zero,
-                                                   .tensor = options.dist.tensor,
-                                                   .per_node = slurm.ranks_per_node})
-                               .peak();
+      train::rank_count(ranks, slurm.ranks_per_node, options.dist));
+  const std::size_t peak =
+      train::training_memory(config, options.train, options.lora,
+                             train::rank_count(ranks, slurm.ranks_per_node, options.dist))
+          .peak();
   const auto human = [](std::size_t bytes) { return human_bytes(static_cast<double>(bytes)); };
   const std::string chosen = fmt::format("{}, {} a rank{}", train::settings_of(choice),
                                          human(choice.peak), choice.fits ? "" : " (too much)");

@@ -1,7 +1,6 @@
 #include "train/checkpoint.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <charconv>
@@ -17,6 +16,7 @@
 #include "model/hf_directory.h"
 #include "model/peft_adapter.h"
 #include "model/safetensors.h"
+#include "train/background.h"
 #include "train/checkpoint_files.h"
 
 namespace nativo::train {
@@ -65,12 +65,6 @@ void verify_share(dist::Communicator& ranks, const fs::path& folder) {
   for (const std::string& text : dist::all_gather_text(ranks, failure)) {
     if (!text.empty()) throw Error(ExitCode::kData, text);
   }
-}
-
-// Of a thread that writes while others compute: these come first.
-void lower_priority() {
-  const int niceness = ::getpriority(PRIO_PROCESS, 0);  // on Linux, the calling thread's
-  static_cast<void>(::setpriority(PRIO_PROCESS, 0, niceness + 10));
 }
 
 }  // namespace
@@ -202,9 +196,9 @@ void CheckpointStore::help_verify() const {
 }
 
 // What the first rank finds, all load.
-template <class Find>
+template <class Find, class TakeOver>
 std::optional<TrainState> CheckpointStore::load_found(model::Decoder& decoder, Optimizer& optimizer,
-                                                      const Find& find) {
+                                                      const Find& find, const TakeOver& take_over) {
   wait();
   std::optional<TrainState> state;
   if (!shared_) {
@@ -221,8 +215,9 @@ std::optional<TrainState> CheckpointStore::load_found(model::Decoder& decoder, O
     }
     const std::string text =
         dist::broadcast_text(ranks, state ? dump_json(to_json(*state)) : std::string(), 0);
-    ranks.set_timeout(limit);
     if (!text.empty()) state = train_state_from_json(parse_json(text, "the first rank"), "state");
+    state = take_over(state);
+    ranks.set_timeout(limit);
   }
   if (!state) return std::nullopt;
   const bool in_common = parallel_ != nullptr && parallel_->shares_weights();
@@ -234,13 +229,41 @@ std::optional<TrainState> CheckpointStore::load_found(model::Decoder& decoder, O
   return state;
 }
 
-std::optional<TrainState> CheckpointStore::load(model::Decoder& decoder, Optimizer& optimizer) {
-  return load_found(decoder, optimizer, [&] { return find_newest(); });
+std::optional<TrainState> CheckpointStore::load(
+    model::Decoder& decoder, Optimizer& optimizer, NeighbourMemory* memory,
+    const std::map<std::string, std::string>& extra_files) {
+  return load_found(
+      decoder, optimizer, [&] { return find_newest(); },
+      [&](const std::optional<TrainState>& state) {
+        return memory == nullptr ? state : take_over(*memory, state, decoder, extra_files);
+      });
+}
+
+std::optional<TrainState> CheckpointStore::take_over(
+    NeighbourMemory& memory, const std::optional<TrainState>& state, const model::Decoder& decoder,
+    const std::map<std::string, std::string>& extra_files) {
+  std::optional<FoundState> found = memory.find(state ? state->step : 0);
+  if (found) {
+    sharing_ = found->step;
+    shared_->begin(temporary(found->step), found->state, decoder, extra_files,
+                   std::move(found->parts));
+    shared_->write();
+    finish_shared();
+  }
+  memory.sweep();
+  if (!found) return state;
+  if (is_root()) {
+    log::info("{}: the state of step {} was in the ranks' memory; it is a checkpoint now",
+              shown(folder(found->step)), found->step);
+  }
+  return train_state_from_json(parse_json(found->state, "state"), "state");
 }
 
 std::optional<TrainState> CheckpointStore::load_at(model::Decoder& decoder, Optimizer& optimizer,
                                                    std::int64_t step) {
-  return load_found(decoder, optimizer, [&] { return find_at(step); });
+  return load_found(
+      decoder, optimizer, [&] { return find_at(step); },
+      [](const std::optional<TrainState>& state) { return state; });
 }
 
 std::vector<std::int64_t> CheckpointStore::steps() {

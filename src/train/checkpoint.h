@@ -28,6 +28,7 @@
 #include "model/decoder.h"
 #include "train/data_parallel.h"
 #include "train/fence.h"
+#include "train/neighbour_memory.h"
 #include "train/optimizer.h"
 #include "train/shared_checkpoint.h"
 #include "train/snapshot.h"
@@ -52,8 +53,12 @@ class CheckpointStore {
 
   /// Loads the newest whole checkpoint into `decoder` and `optimizer`; nothing when there is none.
   /// Damaged ones are passed over with a warning. Checkpoints of another key are moved with the
-  /// metrics to `train_dir`/previous (replacing what is there), which is said.
-  std::optional<TrainState> load(model::Decoder& decoder, Optimizer& optimizer);
+  /// metrics to `train_dir`/previous (replacing what is there), which is said. What `memory` (of
+  /// several ranks; null = none) has of a later step becomes a checkpoint first, with
+  /// `extra_files` as save() has them, and is swept.
+  std::optional<TrainState> load(model::Decoder& decoder, Optimizer& optimizer,
+                                 NeighbourMemory* memory = nullptr,
+                                 const std::map<std::string, std::string>& extra_files = {});
 
   /// Loads the checkpoint of `step`, to go back to it; nothing, and nothing is changed, when it is
   /// not there, damaged (said) or of another key. Checkpoints of later steps stay until the next
@@ -98,14 +103,17 @@ class CheckpointStore {
   /// Steps of the checkpoints that have been written whole since the last call; does not wait.
   [[nodiscard]] std::vector<std::int64_t> take_written();
 
+  /// state.json of `state`.
+  [[nodiscard]] std::string state_text(const TrainState& state) const;
+
   /// The folder of the checkpoint of `step`.
   [[nodiscard]] std::filesystem::path folder(std::int64_t step) const;
 
  private:
   [[nodiscard]] bool is_root() const { return parallel_ == nullptr || parallel_->is_root(); }
-  template <class Find>
+  template <class Find, class TakeOver>
   std::optional<TrainState> load_found(model::Decoder& decoder, Optimizer& optimizer,
-                                       const Find& find);
+                                       const Find& find, const TakeOver& take_over);
   std::optional<TrainState> find_newest();
   void verify(const std::filesystem::path& folder) const;
   void help_verify() const;
@@ -114,7 +122,10 @@ class CheckpointStore {
                     const Optimizer& optimizer,
                     const std::map<std::string, std::string>& extra_files, bool copies);
   void finish_shared();
-  [[nodiscard]] std::string state_text(const TrainState& state) const;
+  /// The state in `memory` that is newer than `state`, now a checkpoint; else `state`.
+  [[nodiscard]] std::optional<TrainState> take_over(
+      NeighbourMemory& memory, const std::optional<TrainState>& state,
+      const model::Decoder& decoder, const std::map<std::string, std::string>& extra_files);
   void commit(std::int64_t step, const Json& files);
   /// Where a checkpoint is written; of its own for every start of the run, so that one that was
   /// overtaken spoils nothing.

@@ -55,6 +55,11 @@ const char* checkpoint_weights(bool adapters) {
   return adapters ? model::kAdapterWeights : kCheckpointModel;
 }
 
+bool is_checkpoint_file(const std::string& name) {
+  return name == kCheckpointOptimizer || name == checkpoint_weights(false) ||
+         name == checkpoint_weights(true);
+}
+
 std::string checkpoint_manifest(const Json& files) {
   const bool has_ranges =
       std::ranges::any_of(files, [](const Json& entry) { return entry.contains("ranges"); });

@@ -23,6 +23,9 @@ inline constexpr std::uint64_t kCheckpointSmallFile = std::uint64_t{64} << 20;
 /// Of a decoder with adapters, those alone are trained and saved.
 [[nodiscard]] const char* checkpoint_weights(bool adapters);
 
+/// One of the two large files of a checkpoint.
+[[nodiscard]] bool is_checkpoint_file(const std::string& name);
+
 /// The manifest's text: `files` maps a name to {"bytes", "sha256"} or {"bytes", "ranges"}.
 [[nodiscard]] std::string checkpoint_manifest(const Json& files);
 

@@ -16,14 +16,15 @@ model::DecoderRanks decoder_ranks(dist::Grid& grid, std::int64_t zero) {
   return ranks;
 }
 
-DataParallel::DataParallel(dist::Grid* grid, model::Decoder& decoder, std::int64_t zero)
+DataParallel::DataParallel(dist::Grid* grid, model::Decoder& decoder, std::int64_t zero,
+                           GradientCrossing gradients)
     : self_(grid == nullptr ? std::make_unique<dist::Grid>() : nullptr),
       grid_(grid == nullptr ? self_.get() : grid),
       ranks_(&grid_->data()),
       decoder_(decoder),
       shards_state_(zero >= 1),
       shards_(std::as_const(decoder).trainable(), ranks_->size()),
-      gradients_(*ranks_, decoder, shards_, zero) {
+      gradients_(*ranks_, decoder, shards_, zero, gradients) {
   const auto own = own_slices();
   updated_ = shards_state_ ? std::vector<model::Slice>(own.begin(), own.end())
                            : model::whole_slices(std::as_const(decoder).trainable());

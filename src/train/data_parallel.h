@@ -26,8 +26,10 @@ class DataParallel {
  public:
   /// `grid` null = alone. `zero` is the stage: 0 = every rank has all, 1 = the optimizer's state is
   /// sharded, 2 = the gradients too, 3 = the parameters too, which is the decoder's to do
-  /// (model::DecoderRanks). Both arguments outlive this.
-  DataParallel(dist::Grid* grid, model::Decoder& decoder, std::int64_t zero);
+  /// (model::DecoderRanks). `gradients` = what they are between nodes (dist.gradient_type). Grid
+  /// and decoder outlive this.
+  DataParallel(dist::Grid* grid, model::Decoder& decoder, std::int64_t zero,
+               GradientCrossing gradients = GradientCrossing::kF32);
 
   [[nodiscard]] dist::Grid& grid() { return *grid_; }
   [[nodiscard]] bool is_alone() { return grid_->world().size() == 1; }

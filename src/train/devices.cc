@@ -71,6 +71,16 @@ void Device::visit(config::Visitor& v) {
           tflops);
   v.value({.name = "update_gbs", .help = "GB/s of AdamW over its memory", .min = 1e-3, .max = 1e6},
           update_gbs);
+  v.value({.name = "tflops_alone",
+           .help = "with cores: tflops of one while the others of its node are idle; 0 = the same",
+           .min = 0,
+           .max = 1e6},
+          tflops_alone);
+  v.value({.name = "update_gbs_alone",
+           .help = "with cores: update_gbs of one while the others are idle; 0 = the same",
+           .min = 0,
+           .max = 1e6},
+          update_gbs_alone);
   v.value({.name = "node_gbs",
            .help = "GB/s of a rank to the others of its node, each direction; with cores, of all "
                    "ranks of the node together",

@@ -1,10 +1,13 @@
 #include "train/gradient_sums.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/strings.h"
 #include "tensor/arena.h"
 
 namespace nativo::train {
@@ -37,12 +40,21 @@ void add(std::span<const float> from, std::span<float> to) {
 
 }  // namespace
 
+GradientCrossing gradient_crossing_from_option(const std::string& name) {
+  if (name == "f32") return GradientCrossing::kF32;
+  if (name == "bf16") return GradientCrossing::kBf16;
+  throw Error(ExitCode::kConfig,
+              fmt::format("dist.gradient_type: \"{}\" is none of f32, bf16", printable(name)));
+}
+
 GradientSums::GradientSums(dist::Communicator& ranks, model::Decoder& decoder,
-                           const model::Shards& shards, std::int64_t zero)
+                           const model::Shards& shards, std::int64_t zero,
+                           GradientCrossing crossing)
     : ranks_(ranks),
       decoder_(decoder),
       shards_(shards),
       zero_(zero),
+      crossing_(crossing),
       lends_(zero >= 2 && ranks.size() > 1 && decoder.lora() == nullptr) {}
 
 bool GradientSums::passes(const model::Bucket& bucket) const {
@@ -152,8 +164,11 @@ void GradientSums::settle(Buffer& buffer) {
 
 void GradientSums::start(const model::Bucket& bucket, std::span<float> gradients,
                          dist::Pending& sum) {
-  sum = zero_ >= 1 ? ranks_.start_reduce_scatter(gradients, bucket.parts_inside())
-                   : ranks_.start_all_reduce(gradients);
+  const dist::Values values = crossing_ == GradientCrossing::kBf16
+                                  ? dist::Values::crossing_as_bf16(gradients)
+                                  : dist::Values(gradients);
+  sum = zero_ >= 1 ? ranks_.start_reduce_scatter(values, bucket.parts_inside())
+                   : ranks_.start_all_reduce(values);
 }
 
 /// The order is the same on all ranks, whatever each has computed.

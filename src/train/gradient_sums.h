@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "dist/communicator.h"
@@ -18,12 +19,18 @@
 
 namespace nativo::train {
 
+/// What gradients are on the way from node to node; see dist::Values::crossing_as_bf16.
+enum class GradientCrossing { kF32, kBf16 };
+
+/// Of dist.gradient_type. Throws Error(kConfig) for any other name.
+[[nodiscard]] GradientCrossing gradient_crossing_from_option(const std::string& name);
+
 class GradientSums {
  public:
   /// `zero` is the stage. Adapters are small: their gradients lie whole at any stage. All outlive
   /// this.
   GradientSums(dist::Communicator& ranks, model::Decoder& decoder, const model::Shards& shards,
-               std::int64_t zero);
+               std::int64_t zero, GradientCrossing crossing = GradientCrossing::kF32);
 
   /// Decoder::enable_gradients; of several ranks in memory that their node shares. Once.
   void enable(model::GradientMemory memory);
@@ -67,6 +74,7 @@ class GradientSums {
   model::Decoder& decoder_;
   const model::Shards& shards_;
   std::int64_t zero_;
+  GradientCrossing crossing_;
   bool lends_ = false;                   ///< the decoder's gradients pass through here
   std::vector<std::span<float>> whole_;  ///< of each bucket; empty = it passes
   std::array<Buffer, 2> buffers_;

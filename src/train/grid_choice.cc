@@ -39,11 +39,10 @@ GridChoice choose_grid(const model::DecoderConfig& config, const TrainOptions& o
   for (std::int64_t tensor = 1; tensor <= per_node; tensor *= 2) {
     if (tensor > 1 && !can_cut(config, options, lora, tensor, per_node, ranks.ranks)) continue;
     for (std::int64_t zero = 1; zero <= 3; ++zero) {
-      const std::size_t peak =
-          training_memory(
-              config, options, lora,
-              {.ranks = ranks.ranks, .zero = zero, .tensor = tensor, .per_node = per_node})
-              .peak();
+      RankCount tried = ranks;
+      tried.zero = zero;
+      tried.tensor = tensor;
+      const std::size_t peak = training_memory(config, options, lora, tried).peak();
       if (least.peak == 0 || peak < least.peak) least = {zero, tensor, peak, peak <= available};
       if (peak <= available) return {zero, tensor, peak, true};
     }

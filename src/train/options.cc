@@ -167,6 +167,22 @@ void DistOptions::visit(config::Visitor& visitor) {
                  .min = 1,
                  .max = 1024},
                 tensor);
+  visitor.value({.name = "gradient_type",
+                 .help = "what gradients are between nodes: bf16 halves what crosses, its sums are "
+                         "f32; within a node they are f32 either way",
+                 .choices = {"f32", "bf16"}},
+                gradient_type);
+  visitor.value(
+      {.name = "neighbour_every",
+       .help = "steps between copies of the state into the memory of each rank's node and "
+               "of the next one, from which training goes on after a fault when no "
+               "checkpoint is newer; 0 = none",
+       .min = 0,
+       .max = 1e9},
+      neighbour_every);
+  visitor.path({.name = "neighbour_dir",
+                .help = "where these copies lie: a memory file system, of each node its own"},
+               neighbour_dir);
   visitor.value({.name = "timeout",
                  .help = "seconds that a rank waits for the others before it names those that are "
                          "missing and ends; 0 = for ever",

@@ -48,12 +48,15 @@ struct TrainOptions {
   void visit(config::Visitor& visitor);
 };
 
-/// [dist]: how several ranks (mpirun, srun) train together. No bit of a checkpoint's meaning
-/// depends on it: it is not part of what a run must be continued with.
+/// [dist]: how several ranks (mpirun, srun) train together. What a checkpoint means does not
+/// depend on it: it is not part of what a run must be continued with.
 struct DistOptions {
   std::string grid = "fixed";
   std::int64_t zero = 1;
   std::int64_t tensor = 1;
+  std::string gradient_type = "f32";
+  std::int64_t neighbour_every = 0;
+  std::string neighbour_dir = "/dev/shm";
   double timeout = 600.0;
 
   void visit(config::Visitor& visitor);

@@ -17,11 +17,14 @@ namespace nativo::train {
 
 /// What one rank computes with, and how the ranks of a node reach each other.
 struct Device {
-  std::string about = {};         ///< for people
-  std::string source = {};        ///< where the figures come from
-  double memory_gib = 0.0;        ///< of one rank; 0 = not limited
-  double tflops = 0.0;            ///< 10^12 operations a second in training, as flops.h counts
-  double update_gbs = 0.0;        ///< GB/s of the optimizer's update over what it reads and writes
+  std::string about = {};   ///< for people
+  std::string source = {};  ///< where the figures come from
+  double memory_gib = 0.0;  ///< of one rank; 0 = not limited
+  double tflops = 0.0;      ///< 10^12 operations a second in training, as flops.h counts
+  double update_gbs = 0.0;  ///< GB/s of the optimizer's update over what it reads and writes
+  /// Of cores: the same of one while the others of its node are idle; 0 = as beside busy ones.
+  double tflops_alone = 0.0;
+  double update_gbs_alone = 0.0;
   double node_gbs = 0.0;          ///< GB/s of a rank to the others of its node, each direction
   double node_latency_us = 0.0;   ///< of a collective in a node
   std::int64_t number_bytes = 4;  ///< of a weight and of a gradient
@@ -50,6 +53,7 @@ struct StepTime {
   double exposed = 0.0;   ///< what of them the backward pass does not hide
   double update = 0.0;    ///< AdamW over a rank's share
   double gather = 0.0;    ///< updated parameters to all ranks; blocks gathered for ZeRO 3
+  double tensor = 0.0;    ///< sums of activations over tensor-parallel ranks; nothing hides them
   double small = 0.0;     ///< loss, norm and the question of a stop: latency alone
   double save = 0.0;  ///< of a checkpoint every train.checkpoint_every steps, what training waits
   double step = 0.0;
@@ -66,7 +70,7 @@ struct ScalingEstimate {
 };
 
 /// A step of `options.batch_tokens` over all ranks of `cluster`. Throws Error(kConfig) for options
-/// that are none.
+/// that are none, and for a dist.tensor that cuts neither the ranks nor the model evenly.
 [[nodiscard]] ScalingEstimate estimate_step(const model::DecoderConfig& config,
                                             const TrainOptions& options,
                                             const LoraTableOptions& lora, const DistOptions& dist,

@@ -1,13 +1,11 @@
 // A checkpoint's folder that several ranks write together: global tensors at places known before,
 // each rank's own ranges of them from where they are, one manifest at the end by the first.
-// Not here: which checkpoints there are, and when a folder gets its name (checkpoint.h).
-// Tensor-parallel ranks have columns of some tensors: they hand each other what makes rows of them,
-// so that a rank's ranges are few and long.
+// Not here: which checkpoints there are, and when a folder gets its name (checkpoint.h); which
+// ranges are whose (checkpoint_parts.h).
 // Rule: its tensors' bytes are those that one rank alone would write; how many ranks there were
 // shows in the ranges of the digests alone.
 #pragma once
 
-#include <deque>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -17,7 +15,7 @@
 #include "base/json.h"
 #include "io/file.h"
 #include "model/decoder.h"
-#include "model/safetensors.h"
+#include "train/checkpoint_parts.h"
 #include "train/data_parallel.h"
 #include "train/optimizer.h"
 #include "train/snapshot.h"
@@ -35,6 +33,11 @@ class SharedCheckpoint {
              const Optimizer& optimizer, const std::map<std::string, std::string>& extra_files,
              bool copies);
 
+  /// The same of what the ranks have elsewhere: `parts`, whose bytes stay until finish(), of the
+  /// model that `decoder` is.
+  void begin(const std::filesystem::path& folder, std::string state, const model::Decoder& decoder,
+             const std::map<std::string, std::string>& extra_files, CheckpointParts parts);
+
   /// Writes this rank's ranges, to stable storage. On any thread, no other function meanwhile.
   /// Throws Error(kIo | kTryAgain).
   void write();
@@ -44,34 +47,9 @@ class SharedCheckpoint {
   [[nodiscard]] Json finish();
 
  private:
-  struct File {
-    std::string head;
-    std::map<std::string, std::uint64_t> offsets;  ///< of each tensor
-    std::uint64_t bytes = 0;
-  };
-  struct Range {
-    std::string file;
-    std::uint64_t begin = 0;  ///< in the file
-    std::span<const std::byte> bytes;
-    bool is_copy = false;
-    std::string sha256 = {};  ///< once written
-  };
-  /// Numbers of one tensor that this rank has, of `size` bytes each: from number `first` of its
-  /// part on.
-  struct Numbers {
-    std::string file;
-    std::string tensor;
-    const model::TensorPart* part = nullptr;
-    std::size_t size = 0;
-    std::size_t first = 0;
-    std::span<const std::byte> bytes;
-  };
-
-  void plan_files(const model::Decoder& decoder, const Optimizer& optimizer);
-  void plan_ranges(const model::Decoder& decoder, const Optimizer& optimizer);
-  void add(const Numbers& numbers);
-  void add_columns(const Numbers& numbers);
-  void assemble(const Numbers& rows, std::uint64_t offset);
+  void begin(const std::filesystem::path& folder, std::string state, CheckpointParts parts);
+  void describe(const model::Decoder& decoder,
+                const std::map<std::string, std::string>& extra_files);
 
   DataParallel& parallel_;
   io::Disk& disk_;
@@ -80,10 +58,9 @@ class SharedCheckpoint {
   std::map<std::string, std::string> extra_files_;
   model::DecoderConfig config_;
   std::optional<model::LoraConfig> lora_;
-  std::map<std::string, File> files_;
-  std::vector<Range> ranges_;
+  CheckpointParts parts_;
+  std::vector<std::string> digests_;  ///< SHA-256 of the ranges that have been written
   Snapshot snapshot_;
-  std::deque<std::vector<std::byte>> assembled_;  ///< rows, of columns that other ranks have, too
 };
 
 }  // namespace nativo::train

@@ -17,6 +17,7 @@
 #include "train/data_parallel.h"
 #include "train/flops.h"
 #include "train/monitor.h"
+#include "train/neighbour_memory.h"
 #include "train/optimizer.h"
 #include "train/plan.h"
 #include "train/schedule.h"
@@ -49,15 +50,20 @@ class Run {
         policy_(spike_policy(options_.on_spike)),
         plan_(input.train, options_, input.decoder.config()),
         schedule_(make_schedule(options_, plan_.steps())),
-        parallel_(input.grid, input.decoder, input.dist.zero),
+        parallel_(input.grid, input.decoder, input.dist.zero,
+                  gradient_crossing_from_option(input.dist.gradient_type)),
         optimizer_(std::as_const(input.decoder).trainable(), adamw_settings(options_),
                    parallel_.updated_slices()),
         store_(input.dir, input.key, options_.keep, input.disk, &parallel_) {
     parallel_.grid().set_timeout(input.dist.timeout);
+    if (input.dist.neighbour_every > 0 && !parallel_.is_alone()) {
+      memory_.emplace(parallel_, input.dir, input.key, input.dist.neighbour_dir);
+    }
   }
 
   TrainResult run() {
-    const auto resumed = store_.load(input_.decoder, optimizer_);
+    const auto resumed =
+        store_.load(input_.decoder, optimizer_, memory_ ? &*memory_ : nullptr, input_.extra_files);
     if (resumed) {
       state_ = *resumed;
       protect_rollback_target();
@@ -82,8 +88,10 @@ class Run {
       event(resumed ? "resume" : "start");
       parallel_.gradients().enable(training_shape(options_).gradients);
       if (!resumed) begin();
+      tell_saved();  // what was in memory
       if (state_.evaluation_due) finish_evaluation();
       loop();
+      if (memory_) memory_->clear();
       event("end");
     }
     show_life(heartbeat::Phase::kEnd);
@@ -154,6 +162,7 @@ class Run {
       if (monitor_) monitor_->step(state_, *outcome, facts);
       if (state_.evaluation_due) stop();
       save_if_due();
+      copy_if_due();
       if (!is_last && must_stop()) stop();
     }
   }
@@ -161,6 +170,12 @@ class Run {
   void save_if_due() {
     const bool is_last = state_.step == plan_.steps();
     if (is_due(options_.checkpoint_every, state_.step, is_last)) is_last ? save_and_wait() : save();
+  }
+
+  void copy_if_due() {
+    const bool is_last = state_.step == plan_.steps();
+    if (!memory_ || is_last || state_.step % input_.dist.neighbour_every != 0) return;
+    memory_->take(state_.step, store_.state_text(state_), input_.decoder, optimizer_);
   }
 
   // On all ranks when on any.
@@ -176,6 +191,7 @@ class Run {
   // What all ranks fail with alike. None ends before the first has written what it has to: the
   // launcher would take that one down, too.
   [[noreturn]] void fail(const Error& error) {
+    if (memory_) memory_->clear();
     parallel_.grid().world().barrier();
     if (parallel_.is_root()) throw Error(error);
     throw Error(error.code(), "");
@@ -339,6 +355,7 @@ class Run {
   DataParallel parallel_;
   Optimizer optimizer_;
   CheckpointStore store_;
+  std::optional<NeighbourMemory> memory_;
   std::optional<Monitor> monitor_;  // of the first rank, while there is something to train
   TrainState state_;
   std::int64_t last_saved_ = -1;

@@ -85,9 +85,9 @@ struct HeldoutLoss {
   bool stopped = false;
 };
 
-/// Of examples that are packed like the training's. Several ranks (Grid::data()) share the work; all get the same
-/// bits, those that one alone would. `stop` (may be empty) is asked between batches; after a yes on
-/// any rank it is over on all.
+/// Of examples that are packed like the training's. Several ranks (Grid::data()) share the work;
+/// all get the same bits, those that one alone would. `stop` (may be empty) is asked between
+/// batches; after a yes on any rank it is over on all.
 [[nodiscard]] HeldoutLoss heldout_loss(model::Decoder& decoder,
                                        const std::vector<Example>& examples, std::int64_t seq_len,
                                        std::int64_t micro_batch,

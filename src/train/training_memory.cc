@@ -70,7 +70,7 @@ Adapted adapted(const model::DecoderConfig& config, const TrainOptions& options,
 /// What passes through shared memory: of all ranks, and of a grid's rows and columns.
 std::size_t exchange_bytes(const RankCount& ranks) {
   const dist::NodeSettings settings;
-  return 2 * settings.stage_bytes * (ranks.tensor > 1 ? 3 : 1);
+  return 2 * settings.stage_bytes * ((ranks.tensor > 1 ? 3U : 1U) + (ranks.neighbour ? 1U : 0U));
 }
 
 /// Of a tensor-parallel rank's parameters, those that are columns of the whole.
@@ -194,12 +194,15 @@ TrainingMemory training_memory(const model::DecoderConfig& whole, const TrainOpt
       shared ? static_cast<std::size_t>(trained) * sizeof(float) : std::size_t{0};
   table.pass(Phase::kStep, {{"gradients", gradients}}, plan.memory.pass);
   table.pass(Phase::kSave, plan.backward, plan.memory.pass);
+  const std::size_t own_state =
+      static_cast<std::size_t>(own) * sizeof(float) + state_bytes(state, own);
+  if (ranks.neighbour && ranks.ranks > 1) {  // the last one stays while the next is taken
+    table.from("neighbour", Phase::kForward, 2 * own_state * (per_node < ranks.ranks ? 2 : 1));
+  }
   // A copy of all, or of what tensor-parallel ranks have columns of and write as rows.
   const double share = options.background_checkpoints ? 1.0 : column_share(config, ranks);
   table.set("snapshot", Phase::kSave,
-            static_cast<std::size_t>(
-                share * static_cast<double>(static_cast<std::size_t>(own) * sizeof(float) +
-                                            state_bytes(state, own))));
+            static_cast<std::size_t>(share * static_cast<double>(own_state)));
   return memory;
 }
 

@@ -32,7 +32,8 @@ struct MemoryPurpose {
 struct TrainingMemory {
   /// "program", "buffers", "weights", "adapters", "gradients", "optimizer state", "activations",
   /// "logits", "scratch", "idle" (reserved for activations, not in use at that moment), "snapshot"
-  /// (of a checkpoint being written), "exchange" (between ranks), "data"; without those that are 0
+  /// (of a checkpoint being written), "neighbour" (copies of a rank's state and of one on another
+  /// node, in memory files), "exchange" (between ranks), "data"; without those that are 0
   /// throughout.
   std::vector<MemoryPurpose> purposes;
 
@@ -57,7 +58,14 @@ struct RankCount {
   std::int64_t zero = 1;
   std::int64_t tensor = 1;
   std::int64_t per_node = 0;  ///< ranks on a node; 0 = all
+  bool neighbour = false;     ///< states are copied into memory: dist.neighbour_every > 0
 };
+
+/// `ranks`, `per_node` of them on a node (0 = all), that train as `dist` says.
+[[nodiscard]] inline RankCount rank_count(std::int64_t ranks, std::int64_t per_node,
+                                          const DistOptions& dist) {
+  return {ranks, dist.zero, dist.tensor, per_node, dist.neighbour_every > 0};
+}
 
 /// What the largest of the ranks of a run of `config` with these options holds; its data, 5 bytes a
 /// token, come on top. What a node has once is shared out among its ranks. Throws Error(kConfig)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdlib>
@@ -30,6 +31,8 @@ class Hub {
   explicit Hub(std::vector<int> nodes) : nodes_(std::move(nodes)) {}
 
   [[nodiscard]] const std::vector<int>& nodes() const { return nodes_; }
+  /// Bytes that have crossed between nodes, in parts of this world, too.
+  [[nodiscard]] std::size_t sent() const { return *sent_; }
 
   /// The `call`-th share() of a node.
   std::vector<std::byte*> share(int node, std::size_t call, std::size_t bytes) {
@@ -46,6 +49,7 @@ class Hub {
 
   void put(int from, int to, std::span<const std::byte> bytes) {
     const std::lock_guard lock(mutex_);
+    *sent_ += bytes.size();
     mail_[{from, to}].emplace_back(bytes.begin(), bytes.end());
   }
   std::size_t take_ticket(int from, int to) {
@@ -83,6 +87,7 @@ class Hub {
         nodes.push_back(numbers.emplace(node, static_cast<int>(numbers.size())).first->second);
       }
       hub = std::make_shared<Hub>(nodes);
+      hub->sent_ = sent_;
       for (auto& [choice, made] : choices) {
         if (std::get<0>(choice) == color) made = hub;
       }
@@ -96,6 +101,8 @@ class Hub {
     std::byte bytes[64] = {};
   };
   std::vector<int> nodes_;
+  /// Bytes of all messages, those of its parts among them.
+  std::shared_ptr<std::atomic<std::size_t>> sent_ = std::make_shared<std::atomic<std::size_t>>(0);
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::pair<int, std::size_t>, std::vector<std::vector<Cell>>> shared_;
@@ -160,8 +167,9 @@ class ThreadFabric final : public Fabric {
 using Body = std::function<void(Communicator&)>;
 
 /// Calls `body` on a thread a rank, `nodes[r]` the node of rank r; rethrows the first failure.
-inline void run_ranks(const std::vector<int>& nodes, const Body& body,
-                      const NodeSettings& settings = {}) {
+/// Returns the bytes that have crossed between nodes.
+inline std::size_t run_ranks(const std::vector<int>& nodes, const Body& body,
+                             const NodeSettings& settings = {}) {
   const auto hub = std::make_shared<Hub>(nodes);
   std::vector<std::exception_ptr> failures(nodes.size());
   std::vector<std::thread> threads;
@@ -182,6 +190,7 @@ inline void run_ranks(const std::vector<int>& nodes, const Body& body,
   for (const std::exception_ptr& failure : failures) {
     if (failure) std::rethrow_exception(failure);
   }
+  return hub->sent();
 }
 
 /// `ranks` on one node.

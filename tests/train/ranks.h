@@ -35,6 +35,7 @@ struct Outcome {
   std::map<int, std::vector<float>> weights;  // by part of the model
   bool stopped = false;
   std::vector<std::string> messages = {};  // of the ranks that failed
+  std::size_t sent = 0;                    // bytes between nodes
 };
 
 using Change = std::function<void(TrainInput&)>;
@@ -50,7 +51,7 @@ class RanksTest : public TrainTest {
               bool lora = false) {
     Outcome outcome;
     std::mutex mutex;
-    dist::threads::run_ranks(nodes, [&](dist::Communicator& ranks) {
+    outcome.sent = dist::threads::run_ranks(nodes, [&](dist::Communicator& ranks) {
       dist::Grid grid(&ranks, dist_.tensor);
       model::Decoder decoder(config_, quantization_, decoder_ranks(grid, dist_.zero));
       fill(decoder);
@@ -71,6 +72,7 @@ class RanksTest : public TrainTest {
       input.dist = dist_;
       if (change) change(input);
       input.grid = &grid;
+      before_training(grid, input);
       try {
         const TrainResult result = train(input);
         const std::lock_guard lock(mutex);
@@ -120,6 +122,7 @@ class RanksTest : public TrainTest {
     });
   }
 
+  virtual void before_training(dist::Grid& /*grid*/, TrainInput& /*input*/) {}
   virtual void after_training(dist::Grid& /*grid*/, model::Decoder& /*decoder*/) {}
 
   std::vector<double> losses(const std::string& name) {

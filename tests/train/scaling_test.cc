@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "io/file.h"
 #include "io/temp_folder.h"
+#include "model/decoder_ranks.h"
 #include "model/model_size.h"
 #include "train/devices.h"
 #include "train/flops.h"
@@ -94,6 +95,87 @@ TEST_F(ScalingTest, NodesExchangePartialSumsInFullPrecision) {
   const double bytes = 3.0 / 4.0 * static_cast<double>(config_.parameter_count());
   EXPECT_NEAR(four.time.exchange, 4.0 * bytes / 10e9, 1e-3);
   EXPECT_NEAR(four.time.gather, 2.0 * bytes / 10e9, 1e-3);
+}
+
+TEST_F(ScalingTest, GradientsInBf16CrossInHalfTheTime) {
+  cluster_.nodes = 4;
+  cluster_.link_gbs = 10.0;
+  for (const std::int64_t zero : {0, 1, 2}) {
+    dist_.zero = zero;
+    cluster_.device.number_bytes = 4;
+    dist_.gradient_type = "f32";
+    const double f32 = estimate().time.exchange;
+    dist_.gradient_type = "bf16";
+    EXPECT_NEAR(estimate().time.exchange / f32, 0.5, 1e-3) << zero;
+  }
+}
+
+// Four columns of two: each rank has a quarter of the layers, and the sums of a node's columns
+// share its link.
+TEST_F(ScalingTest, TensorParallelRanksComputePartsAndSumActivations) {
+  cluster_.nodes = 2;
+  cluster_.ranks_per_node = 4;
+  config_.heads = config_.kv_heads = 16;
+  const ScalingEstimate whole = estimate();
+  dist_.tensor = 4;
+  const ScalingEstimate cut = estimate();
+  EXPECT_EQ(cut.rows, 4 * whole.rows);
+  const double length = 1024.0;
+  const double keys = keys_seen(config_, 1024);
+  model::DecoderConfig part = model::tensor_part(config_, 4);
+  EXPECT_DOUBLE_EQ(cut.time.compute,
+                   512.0 * step_flops(part, 0.0, {length, length, keys}) / 100e12);
+  EXPECT_EQ(whole.time.tensor, 0.0);
+  EXPECT_NEAR(cut.utilisation, whole.time.compute / cut.time.compute, 1e-2);
+  // Four sums a layer of 512 x 1024 positions, to the parts and back, over three quarters.
+  cluster_.device.node_gbs = 100.0;
+  const double bytes = 2.0 * 512.0 * 1024.0 * static_cast<double>(config_.hidden_size);
+  const double layers = static_cast<double>(config_.layers);
+  EXPECT_NEAR(estimate().time.tensor, layers * 4.0 * 2.0 * 0.75 * bytes / 100e9, 1e-6);
+  options_.recompute = "block";
+  EXPECT_NEAR(estimate().time.tensor, layers * 5.0 * 2.0 * 0.75 * bytes / 100e9, 1e-6);
+  cluster_.device.node_gbs = 1e6;
+  cluster_.link_gbs = 10.0;
+  EXPECT_NEAR(estimate().time.exchange,  // columns x half x f32
+              4.0 * 0.5 * 4.0 * static_cast<double>(part.parameter_count()) / 10e9, 1e-3);
+  cluster_.device.number_bytes = 4;
+  EXPECT_EQ(estimate().memory,
+            training_memory(config_, options_, {}, rank_count(8, 4, dist_)).peak());
+  dist_.tensor = 3;
+  EXPECT_THROW(static_cast<void>(estimate()), Error);
+}
+
+TEST_F(ScalingTest, LayersOfStage3AreGatheredWhereANodeHasNotAllOfThem) {
+  dist_.zero = 3;
+  cluster_.ranks_per_node = 8;
+  cluster_.device.node_gbs = 0.1;  // too slow to hide
+  const ScalingEstimate node = estimate();
+  const double embeddings = 2.0 * static_cast<double>(config_.vocab_size * config_.hidden_size);
+  const double layers = static_cast<double>(config_.parameter_count()) - embeddings;
+  const double gathers = 2.0 * 128.0 * layers + embeddings;
+  EXPECT_NEAR(node.time.gather, 7.0 / 8.0 * 2.0 * gathers / 0.1e9 - node.time.compute,
+              1e-3 * node.time.gather);
+  // Of cores, a node's ranks have them in common.
+  cluster_.device.cores = 2;
+  EXPECT_EQ(estimate().time.gather, 0.0);
+  cluster_.nodes = 2;
+  EXPECT_NEAR(estimate().time.gather, 0.5 * 2.0 * (2.0 * 64.0 * layers + embeddings) / 0.1e9,
+              1e-3 * estimate().time.gather);
+}
+
+TEST_F(ScalingTest, ACoreIsSlowerBesideBusyOnes) {
+  cluster_.device.cores = 3;
+  cluster_.device.tflops_alone = 140.0;
+  cluster_.device.update_gbs = 1e-3;
+  cluster_.device.update_gbs_alone = 2e-3;
+  const auto of = [&](std::int64_t ranks) {
+    cluster_.ranks_per_node = ranks;
+    return estimate().time;
+  };
+  const StepTime one = of(1);
+  EXPECT_NEAR(of(2).compute, one.compute * 140.0 / 120.0 / 2.0, 1e-6 * one.compute);
+  EXPECT_NEAR(of(6).compute, one.compute * 140.0 / 100.0 / 3.0, 3e-3 * one.compute);
+  EXPECT_NEAR(of(3).update, one.update * 2.0 / 3.0, 1e-3 * one.update);
 }
 
 TEST_F(ScalingTest, ZeroNeedsLessMemoryOfEachAndUpdatesLess) {
