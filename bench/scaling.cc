@@ -1,12 +1,14 @@
 // How far `nativo plan --simulate` is off: a node of this machine's cores is calibrated on one
-// model and two ranks, then steps of other models on 1, 2, 4 and 8 ranks are predicted and
-// measured.
+// model, one core alone and all of them busy, and collectives on two ranks; then steps of other
+// models on 1, 2, 4 and 8 ranks are predicted and measured.
 //   bench/scaling        (the driver)
-//   scaling calibrate                  one process: prints the arithmetic's and the update's rates
+//   [mpirun -n CORES] scaling calibrate   prints rates of the arithmetic and the update: of a core
+//                                         alone, or beside the others, each training by itself
 //   mpirun -n 2 scaling links          prints those of collectives
 //   [mpirun -n N] scaling step DEVICES.toml MODEL    prints a line: predicted, measured, error
 // Every rank has one thread. Ranks beyond the cores share them.
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,10 +20,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/json.h"
 #include "base/parallel.h"
-#include "base/rng.h"
-#include "base/strings.h"
+#include "bench/workload.h"
+#include "dist/grid.h"
 #include "dist/world.h"
 #include "io/file.h"
 #include "model/decoder.h"
@@ -34,19 +35,15 @@
 namespace {
 
 using namespace nativo;
+using bench::config_of;
+using bench::examples_of;
+using bench::median;
+using bench::options_of;
+using bench::Workload;
 namespace fs = std::filesystem;
 
 constexpr int kSteps = 15;
 constexpr int kRepeats = 9;
-
-struct Workload {
-  const char* name;
-  std::int64_t width;
-  std::int64_t layers;
-  std::int64_t vocabulary;
-  std::int64_t length;
-  std::int64_t rows;  ///< of a step, over all ranks
-};
 
 /// The first is for calibration alone.
 constexpr Workload kWorkloads[] = {{"calibration", 256, 4, 2048, 128, 8},
@@ -54,81 +51,31 @@ constexpr Workload kWorkloads[] = {{"calibration", 256, 4, 2048, 128, 8},
                                    {"wide", 384, 3, 4096, 128, 8},
                                    {"deep", 256, 8, 8192, 256, 8}};
 
-model::DecoderConfig config_of(const Workload& work) {
-  model::DecoderConfig config;
-  config.vocab_size = work.vocabulary;
-  config.hidden_size = work.width;
-  config.intermediate_size = 3 * work.width;
-  config.layers = work.layers;
-  config.heads = work.width / 64;
-  config.kv_heads = config.heads;
-  config.head_dim = 64;
-  config.max_positions = work.length;
-  return config;
-}
-
-train::TrainOptions options_of(const Workload& work) {
-  train::TrainOptions options;
-  options.seq_len = work.length;
-  options.micro_batch = 2;
-  options.batch_tokens = work.rows * work.length;
-  options.max_steps = kSteps;
-  options.eval_every = 0;
-  options.checkpoint_every = 0;
-  options.recompute = "nothing";
-  return options;
-}
-
-/// Examples that fill rows to the last position.
-std::vector<train::Example> examples_of(const Workload& work) {
-  Rng rng(7);
-  std::vector<train::Example> examples;
-  for (std::int64_t i = 0; i < work.rows * 4; ++i) {
-    train::Example example;
-    for (std::int64_t t = 0; t <= work.length; ++t) {
-      example.tokens.push_back(
-          static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(work.vocabulary))));
-      example.loss_mask.push_back(1);
-    }
-    examples.push_back(std::move(example));
-  }
-  return examples;
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
-
-/// Seconds of a step of a real training; on the first rank. The median without the first two.
+/// Seconds of a step of a real training: of `ranks` that train together (null = this process
+/// alone), on the first. The median without the first two.
 double measure_step(const Workload& work, dist::Communicator* ranks) {
-  const fs::path dir = fs::temp_directory_path() / "nativo-bench-scaling";
+  const fs::path dir =
+      fs::temp_directory_path() /
+      fmt::format("nativo-bench-scaling{}", ranks == nullptr ? fmt::format("-{}", ::getpid()) : "");
   if (ranks == nullptr || ranks->is_root()) fs::remove_all(dir);
   if (ranks != nullptr) ranks->barrier();
   model::Decoder decoder(config_of(work));
   decoder.initialize(1);
+  dist::Grid grid(ranks, 1);
   train::TrainInput input{.decoder = decoder,
                           .train = examples_of(work),
-                          .options = options_of(work),
+                          .options = options_of(work, kSteps),
                           .dir = dir,
                           .key = "bench",
                           .label = "bench",
                           .disk = io::posix_disk(),
                           .should_stop = {}};
-  input.ranks = ranks;
+  input.grid = &grid;
   static_cast<void>(train::train(input));
   if (ranks != nullptr && !ranks->is_root()) return 0.0;
-  std::vector<double> seconds;
-  const double tokens = static_cast<double>(work.rows * work.length);
-  const std::string metrics = io::read_file(dir / "metrics.jsonl");
-  for (const std::string_view line : split(trim(metrics), '\n')) {
-    const Json json = parse_json(std::string(line), "metrics.jsonl");
-    if (json.at("step").get<int>() <= 2) continue;
-    seconds.push_back(tokens / json.at("tokens_per_second").get<double>());
-  }
+  const double seconds = median(bench::step_seconds(dir, work));
   fs::remove_all(dir);
-  return median(seconds);
+  return seconds;
 }
 
 double measure(const std::function<void()>& body) {
@@ -141,7 +88,9 @@ double measure(const std::function<void()>& body) {
   return median(seconds);
 }
 
-void calibrate() {
+/// The rates of a core while as many others do the same as there are ranks: alone, or beside busy
+/// ones.
+void calibrate(dist::Communicator& ranks) {
   const Workload& work = kWorkloads[0];
   const model::DecoderConfig config = config_of(work);
   model::Decoder decoder(config);
@@ -152,20 +101,32 @@ void calibrate() {
       std::as_const(decoder).parameters(),
       {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip_norm = 1.0});
   std::int64_t step = 0;
+  ranks.barrier();
   // With what else passes over all gradients: they are cleared, and their norm is taken.
   const double update = measure([&] {
     decoder.zero_gradients();
     const double norm = alone.gradient_norm();
-    optimizer.update(decoder.parameters(), ++step, 1e-4, norm + 1.0);
+    optimizer.update(decoder.trainable(), alone.updated_gradients(), ++step, 1e-4, norm + 1.0);
   });
+  ranks.barrier();
+  const double seconds = measure_step(work, nullptr);
+  const double mine[] = {update, seconds};
+  const std::vector<double> all = dist::all_gather_numbers(ranks, mine);
+  if (!ranks.is_root()) return;
+  double updates = 0.0;
+  double steps = 0.0;
+  for (std::size_t i = 0; i < all.size(); i += 2) {
+    updates += all[i] / ranks.size();
+    steps += all[i + 1] / ranks.size();
+  }
   const auto length = static_cast<double>(work.length);
   const double flops =
       static_cast<double>(work.rows) *
       train::step_flops(config, 0.0, {length, length, train::keys_seen(config, work.length)});
-  const double seconds = measure_step(work, nullptr);
   const double bytes = 32.0 * static_cast<double>(config.parameter_count());  // see scaling.cc
-  fmt::print("tflops = {:.4f}\nupdate_gbs = {:.2f}\n", flops / (seconds - update) * 1e-12,
-             bytes / update * 1e-9);
+  const char* when = ranks.size() == 1 ? "_alone" : "";
+  fmt::print("tflops{} = {:.4f}\nupdate_gbs{} = {:.2f}\n", when, flops / (steps - updates) * 1e-12,
+             when, bytes / updates * 1e-9);
 }
 
 void links(dist::Communicator& ranks) {
@@ -193,7 +154,7 @@ void step(const fs::path& devices, const std::string& name, dist::Communicator& 
   cluster.device = train::find_device(train::read_devices(devices), "here");
   cluster.ranks_per_node = ranks.size();
   const train::ScalingEstimate estimate =
-      train::estimate_step(config_of(*work), options_of(*work), {}, {}, cluster);
+      train::estimate_step(config_of(*work), options_of(*work, kSteps), {}, {}, cluster);
   const double measured = measure_step(*work, &ranks);
   if (!ranks.is_root()) return;
   fmt::print("{:<12} {:>5} {:>10.1f} {:>9.1f} {:>+8.0f} %\n", name, ranks.size(),
@@ -207,12 +168,10 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   try {
     set_thread_count(1);
-    if (arguments.size() == 1 && arguments[0] == "calibrate") {
-      calibrate();
-      return 0;
-    }
     const auto ranks = dist::connect();
-    if (arguments.size() == 1 && arguments[0] == "links" && ranks->size() > 1) {
+    if (arguments.size() == 1 && arguments[0] == "calibrate") {
+      calibrate(*ranks);
+    } else if (arguments.size() == 1 && arguments[0] == "links" && ranks->size() > 1) {
       links(*ranks);
     } else if (arguments.size() == 3 && arguments[0] == "step") {
       step(arguments[1], arguments[2], *ranks);

@@ -3,6 +3,8 @@
 #include "dist/communicator.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -11,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "tensor/arena.h"
@@ -48,18 +51,32 @@ std::vector<Part> even_parts(std::size_t count, int parts) {
   return all;
 }
 
+/// Seconds by kind; of the communicator and of what it has started.
+struct Waits {
+  std::array<std::atomic<double>, 5> seconds{};
+  void add(OperationKind kind, double more) {
+    seconds[static_cast<std::size_t>(kind)].fetch_add(more, std::memory_order_relaxed);
+  }
+};
+
 struct Pending::State {
   std::mutex mutex;
   std::condition_variable changed;
   bool done = false;
   std::exception_ptr failure;
+  OperationKind kind = OperationKind::kBarrier;
+  std::shared_ptr<Waits> waits;
 };
 
 void Pending::wait() {
   if (!state_) return;
   const std::shared_ptr<State> state = std::move(state_);
   std::unique_lock lock(state->mutex);
-  state->changed.wait(lock, [&] { return state->done; });
+  if (!state->done) {
+    const double begun = monotonic_seconds();
+    state->changed.wait(lock, [&] { return state->done; });
+    state->waits->add(state->kind, monotonic_seconds() - begun);
+  }
   if (state->failure) std::rethrow_exception(state->failure);
 }
 
@@ -80,9 +97,11 @@ class OperationQueue {
   OperationQueue(const OperationQueue&) = delete;
   OperationQueue& operator=(const OperationQueue&) = delete;
 
-  Pending add(Operation operation) {
+  Pending add(Operation operation, const std::shared_ptr<Waits>& waits) {
     Pending pending;
     pending.state_ = std::make_shared<Pending::State>();
+    pending.state_->kind = operation.kind;
+    pending.state_->waits = waits;
     {
       const std::lock_guard lock(mutex_);
       waiting_.push_back({std::move(operation), pending.state_});
@@ -142,21 +161,25 @@ class OperationQueue {
   std::thread thread_;  // last: it uses the others
 };
 
-Communicator::Communicator(const Place& place) : place_(place) {}
+Communicator::Communicator(const Place& place) : place_(place), waits_(std::make_shared<Waits>()) {}
 Communicator::~Communicator() = default;
+
+double Communicator::waited(OperationKind kind) const {
+  return waits_->seconds[static_cast<std::size_t>(kind)];
+}
 
 void Communicator::stop_queue() { queue_.reset(); }
 
 Pending Communicator::start(Operation operation) {
   if (place_.size == 1) return {};
   if (!queue_) queue_ = std::make_unique<OperationQueue>([this](const Operation& of) { run(of); });
-  return queue_->add(std::move(operation));
+  return queue_->add(std::move(operation), waits_);
 }
 
 void Communicator::submit(Operation operation) {
   if (place_.size == 1) return;
   if (queue_ && !queue_->is_idle()) {
-    queue_->add(std::move(operation)).wait();
+    queue_->add(std::move(operation), std::make_shared<Waits>()).wait();
   } else {
     run(operation);
   }

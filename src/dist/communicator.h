@@ -64,6 +64,7 @@ struct Place {
 
 enum class OperationKind { kAllReduce, kReduceScatter, kAllGather, kBarrier, kSendReceive };
 struct Operation;
+struct Waits;
 class OperationQueue;
 
 /// A collective under way.
@@ -92,6 +93,10 @@ class Communicator {
   [[nodiscard]] int rank() const { return place_.rank; }
   [[nodiscard]] int size() const { return place_.size; }
   [[nodiscard]] bool is_root() const { return place_.rank == 0; }
+
+  /// Seconds that this rank has waited for background collectives of a kind (Pending::wait): what
+  /// of them its other work has not hidden.
+  [[nodiscard]] double waited(OperationKind kind) const;
 
   /// Seconds that a collective may take; 0 = as long as it likes.
   void set_timeout(double seconds) { timeout_ = seconds; }
@@ -158,6 +163,7 @@ class Communicator {
 
   Place place_;
   double timeout_ = 300.0;
+  std::shared_ptr<Waits> waits_;
   std::unique_ptr<OperationQueue> queue_;  ///< from the first background operation on
 };
 

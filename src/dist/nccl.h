@@ -16,7 +16,8 @@ namespace nativo::dist {
 ///
 /// Sums are NCCL's: its order follows from the machines' wiring and the values' size, so that the
 /// same ranks on the same machines get the same bits, but not those of the host's communicator, and
-/// sums of bf16 are rounded at every rank that they pass. allocate() gives memory of the GPU.
+/// sums of bf16 are rounded at every rank that they pass; f32 crosses as f32
+/// (Values::crossing_as_bf16 is a wish). allocate() gives memory of the GPU.
 /// Throws Error(kMissingInput) where there is no NCCL, Error(kConfig) for a device that is none.
 [[nodiscard]] std::unique_ptr<Communicator> connect_nccl(Communicator& host,
                                                          const tensor::Device& device);

@@ -136,7 +136,7 @@ class Run {
       const auto outcome = run_batch(input_.decoder, parallel_, input_.train, rows, options_, step,
                                      input_.should_stop);
       if (!outcome) stop();
-      store_.check();
+      waiting_for_disk([&] { store_.check(); });
       tell_saved();
       state_.tokens += outcome->tokens;
       const auto spike = find_spike(*outcome, step, rows, input_.train, state_.recent_losses,
@@ -311,7 +311,8 @@ class Run {
     show_life(heartbeat::Phase::kSave);
     if (monitor_) monitor_->sync();
     protect_rollback_target();
-    store_.save_in_background(state_, input_.decoder, optimizer_, input_.extra_files);
+    waiting_for_disk(
+        [&] { store_.save_in_background(state_, input_.decoder, optimizer_, input_.extra_files); });
     last_saved_ = state_.step;
     tell_saved();
   }
@@ -321,15 +322,23 @@ class Run {
     show_life(heartbeat::Phase::kSave);
     if (monitor_) monitor_->sync();
     protect_rollback_target();
-    store_.save(state_, input_.decoder, optimizer_, input_.extra_files);
+    waiting_for_disk([&] { store_.save(state_, input_.decoder, optimizer_, input_.extra_files); });
     last_saved_ = state_.step;
     tell_saved();
+  }
+
+  template <class Body>
+  void waiting_for_disk(const Body& body) {
+    const double begun = monotonic_seconds();
+    body();
+    stalled_ += monotonic_seconds() - begun;
   }
 
   // Checkpoints are events when they are on the disk.
   void tell_saved() {
     for (const std::int64_t step : store_.take_written()) {
-      if (monitor_) monitor_->event("checkpoint", step);
+      if (monitor_) monitor_->event("checkpoint", step, {{"stall_seconds", stalled_}});
+      stalled_ = 0.0;
     }
   }
 
@@ -359,6 +368,7 @@ class Run {
   std::optional<Monitor> monitor_;  // of the first rank, while there is something to train
   TrainState state_;
   std::int64_t last_saved_ = -1;
+  double stalled_ = 0.0;  // that training has waited for the checkpoint being written
   double seconds_before_ = 0.0;
   double started_ = 0.0;
 };

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <thread>
@@ -190,6 +191,18 @@ TEST(CollectivesTest, NeighboursHandEachOtherWhatTheyHave) {
         },
         NodeSettings{6000, message});
   }
+}
+
+TEST(CollectivesTest, WhatIsWaitedForIsCounted) {
+  run_ranks(2, [](Communicator& ranks) {
+    float value = 1.0F;
+    if (ranks.rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    ranks.start_all_reduce(std::span(&value, 1)).wait();
+    if (ranks.rank() == 0) {
+      EXPECT_GT(ranks.waited(OperationKind::kAllReduce), 0.02);
+    }
+    EXPECT_EQ(ranks.waited(OperationKind::kAllGather), 0.0);
+  });
 }
 
 TEST(CollectivesTest, WhatIsAbandonedDoesNotWait) {

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <nccl.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -37,6 +38,8 @@ struct NcclLibrary {
     library.find("ncclReduceScatter", reduce_scatter);
     library.find("ncclAllGather", all_gather);
     library.find("ncclBroadcast", broadcast);
+    library.find("ncclSend", send);
+    library.find("ncclRecv", receive);
   }
 
   tensor::Library library;
@@ -53,6 +56,8 @@ struct NcclLibrary {
   decltype(&ncclReduceScatter) reduce_scatter;
   decltype(&ncclAllGather) all_gather;
   decltype(&ncclBroadcast) broadcast;
+  decltype(&ncclSend) send;
+  decltype(&ncclRecv) receive;
 };
 
 ncclDataType_t type_of(const Values& values) {
@@ -100,6 +105,8 @@ class NcclCommunicator final : public Communicator {
     tensor::zero_bytes_async(memory.data(), bytes, tensor::compute_stream(device_));
     return {memory.data(), bytes};
   }
+
+  void abandon() override { is_abandoned_ = true; }
 
   std::unique_ptr<Communicator> split(int color, int key) override {
     parts_.push_back(host_.split(color, key));
@@ -168,7 +175,29 @@ class NcclCommunicator final : public Communicator {
           return nccl_->broadcast(at(part), at(part), part.count, type, root, comm_, stream);
         });
         return;
+      case OperationKind::kSendReceive:
+        send_receive(operation);
+        return;
     }
+  }
+
+  void send_receive(const Operation& operation) {
+    const Values& mine = operation.values;
+    const Values& theirs = operation.theirs;
+    ncclResult_t sent = ncclSuccess;
+    ncclResult_t received = ncclSuccess;
+    check(nccl_->group_start(), operation.name);
+    if (operation.to >= 0) {
+      sent =
+          nccl_->send(mine.data, mine.count, type_of(mine), operation.to, comm_, stream_.handle());
+    }
+    if (operation.from >= 0) {
+      received = nccl_->receive(theirs.data, theirs.count, type_of(theirs), operation.from, comm_,
+                                stream_.handle());
+    }
+    check(nccl_->group_end(), operation.name);
+    check(sent, operation.name);
+    check(received, operation.name);
   }
 
   [[nodiscard]] std::size_t own() const { return static_cast<std::size_t>(rank()); }
@@ -206,7 +235,7 @@ class NcclCommunicator final : public Communicator {
       if (status != cudaErrorNotReady) tensor::cuda_check(status, name);
       ncclResult_t failure = ncclSuccess;
       check(nccl_->async_error(comm_, &failure), name);
-      const bool late = deadline > 0.0 && monotonic_seconds() > deadline;
+      const bool late = is_abandoned_ || (deadline > 0.0 && monotonic_seconds() > deadline);
       if (late || (failure != ncclSuccess && failure != ncclInProgress)) {
         static_cast<void>(nccl_->abort(std::exchange(comm_, nullptr)));
         throw Error(ExitCode::kTryAgain,
@@ -227,6 +256,7 @@ class NcclCommunicator final : public Communicator {
   tensor::Event before_;
   tensor::DeviceMemory token_;  ///< what a barrier sums
   ncclComm_t comm_ = nullptr;
+  std::atomic<bool> is_abandoned_ = false;
   std::vector<tensor::DeviceMemory> memory_;
   std::vector<std::unique_ptr<Communicator>> parts_;  ///< the host's ends of split ones
 };
