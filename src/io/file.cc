@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -66,6 +68,13 @@ class PosixDisk final : public Disk {
       throw errno_error(errno, "rename to " + to.native(), from.native());
     }
   }
+  bool exchange(const fs::path& one, const fs::path& other) override {
+    if (::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0) {
+      return true;
+    }
+    if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) return false;
+    throw errno_error(errno, "exchange with " + other.native(), one.native());
+  }
   void sync_folder(const fs::path& folder) override {
     const fs::path name = folder.empty() ? fs::path(".") : folder;
     const Descriptor handle(name, O_RDONLY | O_DIRECTORY, "open");
@@ -102,6 +111,64 @@ void sync_tree(const fs::path& folder, Disk& disk) {
 }
 
 }  // namespace
+
+namespace {
+
+constexpr std::string_view kAside = "-old";
+
+/// What commits to `final_path` have left aside, of this process or others.
+std::vector<fs::path> left_aside(const fs::path& final_path) {
+  const fs::path parent = final_path.has_parent_path() ? final_path.parent_path() : fs::path(".");
+  const std::string start = final_path.filename().native() + ".tmp-";
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (fs::directory_iterator entry(parent, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().native();
+    if (name.starts_with(start) && name.ends_with(kAside)) found.push_back(entry->path());
+  }
+  return found;
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::symlink_status(path, error).type() != fs::file_type::not_found;
+}
+
+/// Without an exchange: rename(2) does not replace a folder that holds something, so the old one
+/// steps aside whole, and comes back when the new one cannot take its place.
+void replace_in_two_steps(const fs::path& temporary, const fs::path& final_path,
+                          const fs::path& aside, Disk& disk) {
+  disk.rename(final_path, aside);
+  try {
+    disk.rename(temporary, final_path);
+  } catch (...) {
+    std::error_code ignored;  // the first failure is the one to report
+    fs::rename(aside, final_path, ignored);
+    throw;
+  }
+}
+
+/// The new folder goes aside and changes places with the old one, so that under `temporary`, which
+/// may be taken for work to be continued, there is never the old one.
+void replace(const fs::path& temporary, const fs::path& final_path, Disk& disk) {
+  const fs::path aside = temporary_name(final_path).native() + std::string(kAside);
+  disk.remove_all(aside);
+  disk.rename(temporary, aside);
+  try {
+    if (disk.exchange(aside, final_path)) return;
+    disk.rename(aside, temporary);
+  } catch (...) {
+    std::error_code ignored;  // the first failure is the one to report
+    fs::rename(aside, temporary, ignored);
+    throw;
+  }
+  replace_in_two_steps(temporary, final_path, aside, disk);
+}
+
+}  // namespace
+
+bool Disk::exchange(const fs::path& /*one*/, const fs::path& /*other*/) { return false; }
 
 fs::path temporary_name(const fs::path& path) {
   return path.native() + fmt::format(".tmp-{}", ::getpid());
@@ -154,25 +221,26 @@ void write_file_atomically(const fs::path& path, std::string_view bytes, Disk& d
 
 void commit_folder(const fs::path& temporary, const fs::path& final_path, Disk& disk) {
   sync_tree(temporary, disk);
-  std::error_code error;
-  const bool replaces = fs::symlink_status(final_path, error).type() != fs::file_type::not_found;
-  // rename(2) does not replace a folder that holds something: the old one steps aside whole, and
-  // comes back when the new one cannot take its place.
-  const fs::path aside = temporary_name(final_path).native() + "-old";
-  if (replaces) {
-    disk.remove_all(aside);
-    disk.rename(final_path, aside);
-  }
-  try {
-    disk.rename(temporary, final_path);
-  } catch (...) {
-    if (replaces) {
-      fs::rename(aside, final_path, error);  // the first failure is the one to report
-    }
-    throw;
-  }
+  is_there(final_path) ? replace(temporary, final_path, disk) : disk.rename(temporary, final_path);
   disk.sync_folder(final_path.parent_path());
-  if (replaces) disk.remove_all(aside);
+  for (const fs::path& old : left_aside(final_path)) disk.remove_all(old);
+}
+
+void recover_commits(const fs::path& parent, Disk& disk) {
+  std::vector<fs::path> all;
+  std::error_code error;
+  for (fs::directory_iterator entry(parent, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().native();
+    if (name.ends_with(kAside) && name.find(".tmp-") != std::string::npos) {
+      all.push_back(entry->path());
+    }
+  }
+  for (const fs::path& aside : all) {
+    const std::string& name = aside.native();
+    const fs::path own = name.substr(0, name.rfind(".tmp-"));
+    is_there(own) ? disk.remove_all(aside) : disk.rename(aside, own);
+  }
 }
 
 bool commit_new_folder(const fs::path& temporary, const fs::path& final_path, Disk& disk) {

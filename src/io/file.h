@@ -33,6 +33,8 @@ class Disk {
   /// Of a file that is there, from byte `offset` on; what lies elsewhere stays.
   virtual std::unique_ptr<WritableFile> write_at(const fs::path& path, std::uint64_t offset) = 0;
   virtual void rename(const fs::path& from, const fs::path& to) = 0;  ///< replaces a file
+  /// Gives two names each other's file or folder in one step; false where the file system cannot.
+  virtual bool exchange(const fs::path& one, const fs::path& other);
   virtual void sync_folder(const fs::path& folder) = 0;
   virtual void remove_all(const fs::path& path) = 0;  ///< no error when absent
   virtual void make_folders(const fs::path& path) = 0;
@@ -68,10 +70,16 @@ class AtomicFile {
 void write_file_atomically(const fs::path& path, std::string_view bytes, Disk& disk = posix_disk());
 
 /// fsyncs every file below `folder` and the folders themselves, then renames `temporary` to
-/// `final_path` and fsyncs the parent. What was at `final_path` is first renamed to a *.tmp-* name
-/// and removed at the end; it is put back when the new folder cannot take its place.
+/// `final_path` and fsyncs the parent. What was at `final_path` is exchanged for it in one step and
+/// removed. Where the file system cannot exchange, it is renamed to a *.tmp-*-old name before, and
+/// put back when the new folder cannot take its place. What an earlier commit to `final_path` left
+/// under such names when it was killed is removed, too.
 void commit_folder(const fs::path& temporary, const fs::path& final_path,
                    Disk& disk = posix_disk());
+
+/// After a kill: what commit_folder left below `parent` under *.tmp-*-old names is removed, or gets
+/// its own name back when there is nothing under it.
+void recover_commits(const fs::path& parent, Disk& disk = posix_disk());
 
 /// As commit_folder, but what is at `final_path` already stays: false then, and `temporary` is
 /// removed. For folders whose name tells their content, which several processes may make at once.

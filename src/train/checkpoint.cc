@@ -108,6 +108,7 @@ fs::path CheckpointStore::temporary(std::int64_t step) const {
 }
 
 void CheckpointStore::collect_leftovers() {
+  io::recover_commits(root_, disk_);
   std::vector<fs::path> leftovers;
   for (const auto& entry : fs::directory_iterator(root_)) {
     if (entry.path().filename().string().ends_with(kLeftover)) leftovers.push_back(entry.path());

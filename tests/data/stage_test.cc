@@ -368,6 +368,10 @@ class KillingDisk final : public io::Disk {
     step();
     io::posix_disk().rename(from, to);
   }
+  bool exchange(const fs::path& one, const fs::path& other) override {
+    step();
+    return io::posix_disk().exchange(one, other);
+  }
   void sync_folder(const fs::path&) override { step(); }  // a kill loses no synced page
   void remove_all(const fs::path& path) override {
     step();

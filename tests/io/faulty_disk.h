@@ -52,6 +52,12 @@ class FaultyDisk final : public Disk {
     const std::lock_guard lock(mutex_);
     if (unsynced_.erase(from) > 0) unsynced_.insert(to);
   }
+  bool exchange(const fs::path& one, const fs::path& other) override {
+    step("exchange", other);
+    return exchanges_ && posix_disk().exchange(one, other);
+  }
+  /// As a file system that cannot.
+  void cannot_exchange() { exchanges_ = false; }
   void sync_folder(const fs::path& folder) override {
     step("sync_folder", folder);
     if (!folder.empty() && !fs::is_directory(folder)) {
@@ -145,6 +151,7 @@ class FaultyDisk final : public Disk {
 
   mutable std::mutex mutex_;
   Fault fault_;
+  bool exchanges_ = true;
   std::int64_t calls_ = 0;
   std::vector<std::string> trace_;
   std::set<fs::path> unsynced_;

@@ -19,6 +19,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::UnorderedElementsAre;
 
 std::string big_text() {
   std::string text;
@@ -177,6 +178,34 @@ TEST_F(CommitFolder, EveryFailingCallLeavesTheOldFolderOrTheNewOne) {
   sweep([&] { prepare(); },
         [&](Disk& disk) { commit_folder(folder_ / "new", folder_ / "final", disk); },
         [&](bool failed) { check(failed); });
+}
+
+TEST_F(CommitFolder, ReplacesWithoutAnExchangeToo) {
+  old_ = true;
+  sweep([&] { prepare(); },
+        [&](Disk& disk) {
+          static_cast<FaultyDisk&>(disk).cannot_exchange();
+          commit_folder(folder_ / "new", folder_ / "final", disk);
+        },
+        [&](bool failed) { check(failed); });
+}
+
+TEST_F(CommitFolder, CollectsWhatAKilledOneLeftAside) {
+  prepare();
+  folder_.put("final.tmp-1-old/one", "left");
+  folder_.put("finals.tmp-1-old/one", "another's");
+  commit_folder(folder_ / "new", folder_ / "final");
+  EXPECT_THAT(folder_.names(), UnorderedElementsAre("final", "finals.tmp-1-old"));
+}
+
+TEST_F(CommitFolder, RecoversTheOldFolderWhenThereIsNoNewOne) {
+  folder_.put("kept/one", "new");
+  folder_.put("kept.tmp-1-old/one", "old");
+  folder_.put("lost.tmp-1-old/one", "old");
+  recover_commits(folder_.path());
+  EXPECT_THAT(folder_.names(), UnorderedElementsAre("kept", "lost"));
+  EXPECT_EQ(bytes_of(folder_ / "kept/one"), "new");
+  EXPECT_EQ(bytes_of(folder_ / "lost/one"), "old");
 }
 
 TEST_F(CommitFolder, SyncsEveryFileAndFolderBeforeTheRename) {
