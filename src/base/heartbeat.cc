@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/json.h"
 
 namespace nativo::heartbeat {
@@ -111,6 +112,7 @@ class Beater {
     do {
       lock.unlock();
       beat();
+      end_when_overtaken();
       if (rank_ == 0) obey_stop_file();
       lock.lock();
       wake_.wait_for(lock, kInterval, [this] { return stopped_ || hurried_; });
@@ -141,6 +143,14 @@ class Beater {
     if (asked_to_stop_ || ::access((folder_ + "/stop").c_str(), F_OK) != 0) return;
     asked_to_stop_ = true;
     ::kill(::getpid(), SIGTERM);
+  }
+
+  // Nothing is saved on the way out: what this start still could write is refused anyway.
+  void end_when_overtaken() const {
+    if (::access((folder_ + "/overtaken").c_str(), F_OK) != 0) return;
+    constexpr int kCode = static_cast<int>(ExitCode::kLocked);
+    note_exit(kCode, "a newer start of this run has taken over");
+    ::_exit(kCode);
   }
 
   std::string folder_;

@@ -20,7 +20,9 @@ enum class Phase : int {
 
 /// Begins to beat into the folder that NATIVO_HEARTBEATS names, if it does: a thread of its own
 /// writes rank-NNNNN.json once a second and, on rank 0, asks this process to stop (SIGTERM) when a
-/// file named "stop" appears there. Call it once, on the main thread, before other threads start.
+/// file named "stop" appears there. When one named "overtaken" does, every rank ends at once, with
+/// kLocked: another start has taken over, and those that wait for a rank that is gone would wait
+/// long. Call it once, on the main thread, before other threads start.
 void start_from_environment();
 
 /// The work has come to `phase` after `step` of `steps` steps.

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <sys/types.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 
 #include "base/error.h"
@@ -19,6 +21,7 @@
 #include "launch/stacks.h"
 #include "launch/submit.h"
 #include "launch/supervisor.h"
+#include "pipeline/pipeline.h"
 
 namespace nativo::cli {
 namespace {
@@ -63,6 +66,13 @@ std::int64_t tasks_of(const Arguments& arguments, const pipeline::PipelineOption
   return arguments.tasks > 0 ? arguments.tasks : options.slurm.nodes;
 }
 
+std::string step_before(const pipeline::PipelineOptions& options, const std::string& stage) {
+  const std::vector<std::string> names = pipeline::Pipeline(options).step_names();
+  const auto found = std::ranges::find(names, stage);
+  NATIVO_CHECK(found != names.begin() && found != names.end(), "a data stage has a step before it");
+  return *std::prev(found);
+}
+
 void print_script(const Arguments& arguments) {
   const pipeline::PipelineOptions options = frozen(arguments.config);
   const launch::BatchJob job = batch_job(arguments, options);
@@ -70,8 +80,11 @@ void print_script(const Arguments& arguments) {
     fmt::print("{}", launch::batch_script(job, options.slurm));
     return;
   }
-  fmt::print("{}", launch::stage_script(job, options.slurm, arguments.stage,
-                                        tasks_of(arguments, options)));
+  fmt::print("{}", launch::stage_script(job, options.slurm,
+                                        {.kind = launch::StageJob::Kind::kPart,
+                                         .stage = arguments.stage,
+                                         .before = {},
+                                         .tasks = tasks_of(arguments, options)}));
 }
 
 void submit(const Arguments& arguments) {
@@ -83,9 +96,12 @@ void submit(const Arguments& arguments) {
     fmt::print("job {}\nfollow it:  nativo status {}\n", number, job.run.native());
     return;
   }
-  const auto [array, join] =
-      launch::submit_stage(job, options.slurm, text, arguments.stage, tasks_of(arguments, options));
-  fmt::print("job {} makes the blocks, job {} joins them\n", array, join);
+  const std::string before = step_before(options, arguments.stage);
+  const launch::StageJobs jobs = launch::submit_stage(job, options.slurm, text, arguments.stage,
+                                                      before, tasks_of(arguments, options));
+  fmt::print(
+      "job {} makes what comes before, up to {}\njob {} makes the blocks\njob {} joins them\n",
+      jobs.before, before, jobs.array, jobs.join);
 }
 
 /// Both trainings of a run, the fine-tuning first.
@@ -94,6 +110,10 @@ std::vector<fs::path> trainings_of(const pipeline::PipelineOptions& options) {
   std::vector<fs::path> trainings = {run / "train"};
   if (!options.model.preset().empty()) trainings.push_back(run / "base");
   return trainings;
+}
+
+fs::path script_of(const pipeline::PipelineOptions& options) {
+  return launch::launch_folder(fs::absolute(options.run.dir)) / launch::kScript;
 }
 
 void supervise(const Arguments& arguments) {
@@ -107,13 +127,13 @@ void supervise(const Arguments& arguments) {
                             .config = config,
                             .options = options.slurm};
   run.program.insert(run.program.end(), {program, arguments.verb, "-c", config.native()});
-  const auto nodes = launch::slurm_nodes(options.slurm);
+  const auto nodes = launch::slurm_nodes(options.slurm, script_of(options));
   if (const int code = launch::supervise(run, *nodes); code != 0) std::exit(code);
 }
 
 void deputize(const ConfigArguments& arguments) {
   const pipeline::PipelineOptions options = arguments.read();
-  const auto nodes = launch::slurm_nodes(options.slurm);
+  const auto nodes = launch::slurm_nodes(options.slurm, script_of(options));
   launch::deputize(options.run.dir, options.slurm, *nodes);
 }
 

@@ -114,21 +114,32 @@ std::string batch_script(const BatchJob& job, const SlurmOptions& options) {
   return std::move(script).text();
 }
 
-std::string stage_script(const BatchJob& job, const SlurmOptions& options, const std::string& stage,
-                         std::int64_t tasks) {
+std::string stage_script(const BatchJob& job, const SlurmOptions& options, const StageJob& stage) {
   options.check();
   for (const fs::path& path : {job.program, job.run, job.config}) require_one_line(path);
-  Script script(
-      tasks > 0 ? fmt::format("Written by `nativo slurm script`. Each task of this array makes the "
-                              "blocks of the stage\n{} whose number is its own modulo {}.",
-                              stage, tasks)
-                : fmt::format("Written by `nativo slurm script`. Joins the blocks of the stage {}, "
-                              "and makes those that are missing.",
-                              stage));
-  script.directive("job-name", job_name(job, options) + "-" + stage);
+  const auto about = [&] {
+    switch (stage.kind) {
+      case StageJob::Kind::kBefore:
+        return fmt::format("Makes what comes before the stage {}, up to the step {}.", stage.stage,
+                           stage.before);
+      case StageJob::Kind::kPart:
+        return fmt::format(
+            "Each task of this array makes the blocks of the stage\n{} whose number is its own "
+            "modulo {}.",
+            stage.stage, stage.tasks);
+      case StageJob::Kind::kJoin:
+        break;
+    }
+    return fmt::format("Joins the blocks of the stage {}, and makes those that are missing.",
+                       stage.stage);
+  };
+  const bool is_part = stage.kind == StageJob::Kind::kPart;
+  const std::string& verb = stage.kind == StageJob::Kind::kBefore ? stage.before : stage.stage;
+  Script script("Written by `nativo slurm script`. " + about());
+  script.directive("job-name", job_name(job, options) + "-" + verb);
   script.directive("nodes", "1");
   script.directive("ntasks", "1");
-  if (tasks > 0) script.directive("array", fmt::format("0-{}", tasks - 1));
+  if (is_part) script.directive("array", fmt::format("0-{}", stage.tasks - 1));
   where_to_run(script, options);
   script.directive(options.requeue ? "--requeue" : "--no-requeue");
   script.directive("open-mode", "append");
@@ -136,15 +147,14 @@ std::string stage_script(const BatchJob& job, const SlurmOptions& options, const
   begin(script, job, options);
   script.line();
   script.line(fmt::format("mkdir -p \"$run/{}\"", kLaunchFolder));
-  const std::string log = tasks > 0 ? stage + "-${SLURM_ARRAY_TASK_ID}" : stage;
-  script.line(fmt::format("exec >>\"$run/{}/{}.log\" 2>&1", kLaunchFolder, log));
+  script.line(fmt::format("exec >>\"$run/{}/{}{}.log\" 2>&1", kLaunchFolder, verb,
+                          is_part ? "-${SLURM_ARRAY_TASK_ID}" : ""));
   setup(script, options);
   script.line();
-  std::vector<std::string> words = options.prefix;
-  const std::string prefix = words.empty() ? "" : shell_command(words) + " ";
+  const std::string prefix = options.prefix.empty() ? "" : shell_command(options.prefix) + " ";
   script.line(fmt::format(
-      "exec {}\"$nativo\" {} -c \"$config\"{}", prefix, stage,
-      tasks > 0 ? fmt::format(" --part \"$SLURM_ARRAY_TASK_ID/{}\"", tasks) : std::string()));
+      "exec {}\"$nativo\" {} -c \"$config\"{}", prefix, verb,
+      is_part ? fmt::format(" --part \"$SLURM_ARRAY_TASK_ID/{}\"", stage.tasks) : std::string()));
   return std::move(script).text();
 }
 

@@ -20,8 +20,18 @@ struct BatchJob {
 /// Throws Error(kConfig) as SlurmOptions::check() does, and for paths that hold a line break.
 [[nodiscard]] std::string batch_script(const BatchJob& job, const SlurmOptions& options);
 
-/// One task of an array over a data stage's blocks, or, with `tasks` = 0, the job that joins them.
+/// A data stage takes three jobs, each on one node: what comes before it, an array over its blocks,
+/// and one that joins them.
+struct StageJob {
+  enum class Kind { kBefore, kPart, kJoin };
+  Kind kind = Kind::kPart;
+  std::string stage;       ///< "translate"
+  std::string before;      ///< the step before it; for kBefore
+  std::int64_t tasks = 1;  ///< of the array; for kPart
+};
+
+/// The script of one of them. Throws as batch_script() does.
 [[nodiscard]] std::string stage_script(const BatchJob& job, const SlurmOptions& options,
-                                       const std::string& stage, std::int64_t tasks);
+                                       const StageJob& stage);
 
 }  // namespace nativo::launch

@@ -37,6 +37,10 @@ struct HealthLimits {
   std::int64_t gpus = 0;      ///< that nvidia-smi must show
 };
 
+/// How long a speed is measured at least. What counts is the best round of those: others who work
+/// on the node for a moment do not make it a slow one.
+inline constexpr double kMeasureSeconds = 0.2;
+
 /// A computation with a known answer: "" when it came out, otherwise what was wrong with it. Fills
 /// in how fast it was, operations a second.
 using Arithmetic = std::function<std::string(double& rate)>;

@@ -95,7 +95,7 @@ void Journal::raise_fence(const std::string& job, std::int64_t restart) {
     if (number >= restart) continue;
     attempt("heartbeats of an earlier start", [&] {
       if (number + kHeartbeatsKept > restart) {
-        io::posix_disk().create(folder / "stop");
+        io::posix_disk().create(folder / "overtaken");
       } else {
         io::posix_disk().remove_all(folder);
       }

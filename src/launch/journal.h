@@ -23,8 +23,8 @@ class Journal {
   /// A number larger than that of every start before, whatever job it belonged to.
   [[nodiscard]] std::int64_t next_restart() const;
 
-  /// From here on only start `restart` of `job` may commit checkpoints; tells ranks of the start
-  /// before, should one be alive, to stop. Throws Error when it cannot be written.
+  /// From here on only start `restart` of `job` may commit checkpoints; tells ranks of starts
+  /// before it, should one be alive, to end. Throws Error when it cannot be written.
   void raise_fence(const std::string& job, std::int64_t restart);
 
   /// The newest fence is of a later start than `restart`.

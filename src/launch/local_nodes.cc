@@ -38,6 +38,7 @@ class LocalNodes final : public Nodes {
   bool requeue(std::int64_t, std::int64_t, const std::vector<std::string>&) override {
     return false;
   }
+  bool are_free(std::int64_t, const std::vector<std::string>&) override { return false; }
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,12 +35,18 @@ class Nodes {
   /// when `least` to `most` nodes are there. False when that is impossible here.
   virtual bool requeue(std::int64_t least, std::int64_t most,
                        const std::vector<std::string>& excluded) = 0;
+  /// Whether the job, queued again, would be given `count` nodes at once beside those that it has,
+  /// none of them of `excluded`.
+  [[nodiscard]] virtual bool are_free(std::int64_t count,
+                                      const std::vector<std::string>& excluded) = 0;
   /// Our own node, where the supervisor runs.
   [[nodiscard]] virtual std::string here() const = 0;
 };
 
-/// The job whose batch script this process is (SLURM_JOB_ID). Throws Error(kUsage) outside of one.
-[[nodiscard]] std::unique_ptr<Nodes> slurm_nodes(const SlurmOptions& options);
+/// The job whose batch script (`script`) this process is (SLURM_JOB_ID). Throws Error(kUsage)
+/// outside of one.
+[[nodiscard]] std::unique_ptr<Nodes> slurm_nodes(const SlurmOptions& options,
+                                                 const std::filesystem::path& script);
 
 /// This machine alone: ranks by mpirun, or directly when there is only one.
 [[nodiscard]] std::unique_ptr<Nodes> local_nodes();

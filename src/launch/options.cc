@@ -95,6 +95,16 @@ void SlurmOptions::visit(config::Visitor& v) {
       on_node_loss);
   v.value({.name = "min_nodes", .help = "shrink: fewest nodes to go on with", .min = 1, .max = 1e5},
           min_nodes);
+  v.value({.name = "grow",
+           .help = "shrink: when to have nodes again that have come back or become free: after the "
+                   "next checkpoint, at the recovery from the next fault, or never",
+           .choices = {"checkpoint", "recovery", "never"}},
+          grow);
+  v.value({.name = "grow_seconds",
+           .help = "shrink: seconds between looks for such nodes",
+           .min = 1,
+           .max = 1e7},
+          grow_seconds);
   v.value({.name = "silence_seconds",
            .help = "a rank without a sign of life for so long is taken for dead; it gives one "
                    "every second. When all are silent at once, which a file system that stalls "

@@ -32,6 +32,8 @@ struct SlurmOptions {
   std::int64_t retries = 10;
   std::string on_node_loss = "wait";
   std::int64_t min_nodes = 1;
+  std::string grow = "checkpoint";
+  double grow_seconds = 60.0;
   double silence_seconds = 5.0;
   double hang_seconds = 60.0;
   double hang_factor = 10.0;

@@ -1,5 +1,8 @@
 #include "launch/slurm.h"
 
+#include <charconv>
+#include <cstdint>
+
 #include "base/error.h"
 #include "base/strings.h"
 
@@ -35,6 +38,19 @@ std::optional<std::string> scontrol_value(std::string_view answer, std::string_v
     at = end + 1;
   }
   return std::nullopt;
+}
+
+std::optional<double> test_only_start(std::string_view answer) {
+  constexpr std::string_view kWords = " to start at ";
+  const std::size_t at = answer.find(kWords);
+  if (at == std::string_view::npos) return std::nullopt;
+  answer.remove_prefix(at + kWords.size());
+  std::int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(answer.data(), answer.data() + answer.size(), seconds);
+  if (error != std::errc() || end == answer.data() + answer.size() || *end != ' ') {
+    return std::nullopt;
+  }
+  return static_cast<double>(seconds);
 }
 
 JobState job_state(const std::string& job) {
@@ -77,7 +93,7 @@ std::vector<std::string> expand_nodes(const std::string& nodes) {
 std::string submit_script(const std::string& script, const std::string& after) {
   Words command = {"sbatch", "--parsable"};
   if (!after.empty()) {
-    command.push_back("--dependency=afterok:" + after);
+    command.push_back("--dependency=" + after);
     command.emplace_back("--kill-on-invalid-dep=yes");
   }
   command.push_back(script);

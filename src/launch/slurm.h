@@ -18,6 +18,11 @@ inline constexpr double kSlurmSeconds = 10.0;
 [[nodiscard]] std::optional<std::string> scontrol_value(std::string_view answer,
                                                         std::string_view key);
 
+/// When a job would start, Unix seconds, by the answer of `sbatch --test-only` under
+/// SLURM_TIME_FORMAT=%s: "sbatch: Job 7 to start at 1700000000 using 4 processors on ...". Nothing
+/// when it says something else.
+[[nodiscard]] std::optional<double> test_only_start(std::string_view answer);
+
 /// What is known of a job.
 struct JobState {
   std::string state;   ///< "PENDING", "RUNNING", ...; "UNKNOWN" when nobody remembers it
@@ -32,8 +37,8 @@ struct JobState {
 /// "n[1-2],m7" as single names, in order.
 [[nodiscard]] std::vector<std::string> expand_nodes(const std::string& nodes);
 
-/// Submits `script`; its number. `after`: the job that must have ended well before, or "". Throws
-/// Error(kTryAgain) with what sbatch said.
+/// Submits `script`; its number. `after`: what it waits for ("afterok:17"), or ""; the job goes
+/// when that cannot come any more. Throws Error(kTryAgain) with what sbatch said.
 [[nodiscard]] std::string submit_script(const std::string& script, const std::string& after);
 
 /// Sends a signal to a job's batch script only. False when it does not run any more.

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -15,6 +16,7 @@ namespace nativo::launch {
 namespace {
 
 constexpr const char* kStepName = "nativo-ranks";
+constexpr double kSoonSeconds = 15.0;  ///< a start within these is one without waiting
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
@@ -23,8 +25,11 @@ std::string variable(const char* name) {
 
 class SlurmNodes final : public Nodes {
  public:
-  explicit SlurmNodes(const SlurmOptions& options)
-      : options_(options), job_(variable("SLURM_JOB_ID")), here_(host_name()) {
+  SlurmNodes(const SlurmOptions& options, const std::filesystem::path& script)
+      : options_(options),
+        script_(script.native()),
+        job_(variable("SLURM_JOB_ID")),
+        here_(host_name()) {
     if (job_.empty()) {
       throw Error(
           ExitCode::kUsage, "no SLURM_JOB_ID: this is not a Slurm job",
@@ -105,6 +110,19 @@ class SlurmNodes final : public Nodes {
     return true;
   }
 
+  bool are_free(std::int64_t count, const std::vector<std::string>& excluded) override {
+    if (!options_.requeue) return false;
+    std::vector<std::string> others = names();
+    others.insert(others.end(), excluded.begin(), excluded.end());
+    // The same script, so that partition, account, constraint and time are those of the job.
+    const Output answer = run_command(
+        {"env", "SLURM_TIME_FORMAT=%s", "sbatch", "--test-only", fmt::format("--nodes={}", count),
+         fmt::format("--exclude={}", fmt::join(others, ",")), script_},
+        kSlurmSeconds);
+    const auto start = test_only_start(answer.out + answer.err);
+    return answer.ok() && start && *start <= unix_seconds() + kSoonSeconds;
+  }
+
  private:
   [[nodiscard]] static Words step(const std::vector<std::string>& nodes, std::int64_t tasks) {
     return {"srun", "--overlap", "--nodes=" + std::to_string(nodes.size()),
@@ -113,13 +131,16 @@ class SlurmNodes final : public Nodes {
   }
 
   void update(const std::string& what, const std::string& more = {}) const {
-    Words command = {"scontrol", "update", "JobId=" + job_, what};
+    // A job that was queued again gets SIGTERM, and so would this; until SIGKILL there is time.
+    Words command = {"sh", "-c", R"(trap '' TERM; exec "$@")", "sh"};
+    command.insert(command.end(), {"scontrol", "update", "JobId=" + job_, what});
     if (!more.empty()) command.push_back(more);
     const Output output = run_command(command, kSlurmSeconds);
     if (!output.ok()) log::warn("{}: {}", what, printable(trim(output.err)));
   }
 
   SlurmOptions options_;
+  std::string script_;
   std::string job_;
   std::string here_;
   std::int64_t restarts_ = 0;
@@ -128,8 +149,9 @@ class SlurmNodes final : public Nodes {
 
 }  // namespace
 
-std::unique_ptr<Nodes> slurm_nodes(const SlurmOptions& options) {
-  return std::make_unique<SlurmNodes>(options);
+std::unique_ptr<Nodes> slurm_nodes(const SlurmOptions& options,
+                                   const std::filesystem::path& script) {
+  return std::make_unique<SlurmNodes>(options, script);
 }
 
 }  // namespace nativo::launch

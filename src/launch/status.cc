@@ -68,8 +68,8 @@ void read_progress(const fs::path& training, RunStatus& status) {
   }
   for (Json& line : last_json_lines(training / "events.jsonl", 100)) {
     const std::string name = value_or(line, "event", std::string());
-    if (name == "fault" || name == "recovery" || name == "requeue" || name == "failed" ||
-        name == "node_excluded") {
+    if (name == "fault" || name == "recovery" || name == "requeue" || name == "grow" ||
+        name == "failed" || name == "node_excluded") {
       status.events.push_back(std::move(line));
     }
   }

@@ -62,15 +62,23 @@ std::string submit_run(const BatchJob& job, const SlurmOptions& options,
   return number;
 }
 
-std::pair<std::string, std::string> submit_stage(const BatchJob& job, const SlurmOptions& options,
-                                                 const std::string& config_text,
-                                                 const std::string& stage, std::int64_t tasks) {
+StageJobs submit_stage(const BatchJob& job, const SlurmOptions& options,
+                       const std::string& config_text, const std::string& stage,
+                       const std::string& before, std::int64_t tasks) {
   write_config(job, config_text);
-  const std::string array =
-      write_and_submit(job, stage + "-array.sh", stage_script(job, options, stage, tasks), {});
-  const std::string join =
-      write_and_submit(job, stage + "-join.sh", stage_script(job, options, stage, 0), array);
-  return {array, join};
+  const auto submit = [&](const char* suffix, const StageJob& what, const std::string& after) {
+    return write_and_submit(job, stage + suffix, stage_script(job, options, what), after);
+  };
+  using Kind = StageJob::Kind;
+  StageJobs jobs;
+  jobs.before = submit("-before.sh", {.kind = Kind::kBefore, .stage = stage, .before = before}, {});
+  jobs.array =
+      submit("-array.sh", {.kind = Kind::kPart, .stage = stage, .before = {}, .tasks = tasks},
+             "afterok:" + jobs.before);
+  // Whatever became of the tasks.
+  jobs.join = submit("-join.sh", {.kind = Kind::kJoin, .stage = stage, .before = {}},
+                     "afterany:" + jobs.array);
+  return jobs;
 }
 
 }  // namespace nativo::launch

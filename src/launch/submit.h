@@ -14,12 +14,17 @@ namespace nativo::launch {
 [[nodiscard]] std::string submit_run(const BatchJob& job, const SlurmOptions& options,
                                      const std::string& config_text);
 
-/// Submits an array of `tasks` tasks over the blocks of the data stage `stage` and the job that
-/// joins them, which waits for it. Returns the numbers of both.
-[[nodiscard]] std::pair<std::string, std::string> submit_stage(const BatchJob& job,
-                                                               const SlurmOptions& options,
-                                                               const std::string& config_text,
-                                                               const std::string& stage,
-                                                               std::int64_t tasks);
+/// Numbers of the jobs that make a data stage, in their order.
+struct StageJobs {
+  std::string before;
+  std::string array;
+  std::string join;
+};
+
+/// Submits what comes before the data stage `stage` (up to the step `before`), an array of `tasks`
+/// tasks over its blocks, and the job that joins them and makes what a failed task left out.
+[[nodiscard]] StageJobs submit_stage(const BatchJob& job, const SlurmOptions& options,
+                                     const std::string& config_text, const std::string& stage,
+                                     const std::string& before, std::int64_t tasks);
 
 }  // namespace nativo::launch

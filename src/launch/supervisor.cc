@@ -18,6 +18,7 @@
 #include "launch/deputies.h"
 #include "launch/faults.h"
 #include "launch/files.h"
+#include "launch/growth.h"
 #include "launch/journal.h"
 #include "launch/node_choice.h"
 #include "launch/ranks.h"
@@ -25,7 +26,7 @@
 namespace nativo::launch {
 namespace {
 
-constexpr double kWaitForDisk = 5.0;  ///< seconds between looks at what all nodes share
+constexpr double kWaitForDisk = 2.0;  ///< seconds between looks at what all nodes share
 
 volatile sig_atomic_t save_requested = 0;  // a signal handler can reach nothing else
 
@@ -54,6 +55,7 @@ class Supervisor {
         journal_(run.run, run.trainings),
         choice_(run, nodes, journal_),
         deputies_(run, nodes),
+        growth_(run, nodes, journal_),
         budget_(options_.retries) {
     io::posix_disk().make_folders(launch_folder(run_.run));
   }
@@ -72,13 +74,16 @@ class Supervisor {
       const std::vector<std::string> chosen = choose_nodes();
       if (asked_to_stop()) return stopped();
       if (chosen.empty()) return queue_again("too few healthy nodes");
+      if (const auto more = growth_.at_recovery(chosen.size(), choice_.excluded())) grow(*more);
       const Ending ending = run_once(chosen);
       switch (judge(ending)) {
         case Outcome::kDone:
           report("done");
           return 0;
         case Outcome::kStopped:
-          return stopped();
+          if (asked_to_stop() || !more_) return stopped();
+          grow(*more_);
+          continue;
         case Outcome::kHopeless:
           return give_up(find_blame(ending), "the same would happen again");
         case Outcome::kFault:
@@ -186,6 +191,8 @@ class Supervisor {
     journal_.raise_fence(nodes_.job(), restart_);
     const std::int64_t ranks = options_.ranks_per_node * static_cast<std::int64_t>(names.size());
     deputies_.keep(choice_.excluded());
+    growth_.begin(names);
+    more_.reset();
     const RanksEnded ended =
         run_ranks(run_, nodes_, names, restart_,
                   {.started =
@@ -196,11 +203,12 @@ class Supervisor {
                                    ranks == 1 ? "1 rank" : fmt::format("{} ranks", ranks),
                                    fmt::join(names, ", "));
                        },
-                   .asked_to_stop = asked_to_stop,
+                   .asked_to_stop = [&] { return asked_to_stop() || more_; },
                    .look =
                        [&](const std::vector<Heartbeat>& seen) {
                          deputies_.keep(choice_.excluded());
                          note_recovery(seen, names);
+                         if (!fault_ && !more_) more_ = growth_.look(choice_.excluded());
                        }});
     silence_ = ended.silence;
     detected_after_ = ended.detected_after;
@@ -259,7 +267,8 @@ class Supervisor {
     return static_cast<int>(ExitCode::kTryAgain);
   }
 
-  int queue_again(const std::string& why) {
+  /// Returns only when the job cannot be queued again.
+  void requeue(const std::string& why) {
     report("queued", {{"message", why}});
     journal_.event("requeue", journal_.last_step(), {{"what", why}});
     if (nodes_.requeue(least_nodes(options_), options_.nodes + options_.spare_nodes, excluded())) {
@@ -268,6 +277,17 @@ class Supervisor {
       for (int i = 0; i < 600; ++i) ::usleep(100000);
     }
     log::error("{}, and the job cannot be queued again", why);
+  }
+
+  /// Goes on with what there is when there are no more nodes after all.
+  void grow(const MoreNodes& more) {
+    journal_.event("grow", journal_.last_step(), {{"what", more.words}});
+    log::info("{}", more.words);
+    if (more.queue) requeue(more.words);
+  }
+
+  int queue_again(const std::string& why) {
+    requeue(why);
     report("failed", {{"message", why}});
     return static_cast<int>(ExitCode::kTryAgain);
   }
@@ -301,6 +321,8 @@ class Supervisor {
   Journal journal_;
   NodeChoice choice_;
   Deputies deputies_;
+  Growth growth_;
+  std::optional<MoreNodes> more_;  ///< why the ranks are stopped, when nobody asked for it
   Budget budget_;
   std::optional<io::RunLock> lock_;
   std::optional<OpenFault> fault_;

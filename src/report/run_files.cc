@@ -237,6 +237,7 @@ std::string supervisor_words(const std::string& kind, const Fields& fields) {
   const std::string what = fields.text("what");
   if (kind == "node_excluded")
     return fmt::format("node {} left out: {}", fields.text("node"), what);
+  if (kind == "grow") return "grows: " + what;
   return kind == "requeue" ? "queued again: " + what : std::string();
 }
 

@@ -43,7 +43,7 @@ struct MetricPoint {
 };
 
 /// One line of events.jsonl: "checkpoint", "resume" and "spike", which a chart marks, and what a
-/// supervisor did beside restarts ("node_excluded", "requeue").
+/// supervisor did beside restarts ("node_excluded", "requeue", "grow").
 struct TrainingEvent {
   std::string kind;
   std::int64_t step = 0;

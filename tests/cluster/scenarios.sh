@@ -58,19 +58,26 @@ on_node_loss = \"wait\""
   recovered 1 "." 90
 }
 
-# There is no spare, and it need not wait: the ranks of one node go on alone.
+# There is no spare, and it need not wait: the ranks of one node go on alone. When the other one is back, they
+# save, and the job is queued again for both.
 scenario_node_lost_shrink() {
   CLUSTER_NODES=2
   configure "$grid
 on_node_loss = \"shrink\"
-min_nodes = 1"
+min_nodes = 1
+grow_seconds = 2"
   cluster_up
   submit
   at_step 12
   "$cluster" kill-node 2
+  await 90 "one node to go on" grep -qs '"event":"recovery"' "$run/train/events.jsonl"
+  "$cluster" start-node 2
   finish_close
   recovered 1 "." 60
   [ "$(events "[x['nodes'] for x in e if x['event'] == 'recovery']")" = "[['n1']]" ] || fail "it did not go on with one node"
+  grep -q "start 3: 4 ranks on n2, n1" "$run/launch/supervisor.log" || fail "it did not grow back"
+  [ "$(events "[x['what'] for x in e if x['event'] == 'grow']")" = "['1 more node can be had']" ] || fail "it grew otherwise"
+  echo "$name: grown back after $(events "(lambda t: round(min(x['time'] for x in e if x['event'] == 'resume' and x['time'] > t) - t, 1))([x['time'] for x in e if x['event'] == 'grow'][0])") s, no step done again"
 }
 
 # Slurm takes no notice of this one: the job runs on with dead ranks.
@@ -201,4 +208,27 @@ scenario_preempted() {
   grep -q "asking the ranks to save" "$run/launch/supervisor.log" || fail "nobody was asked to save"
   [ "$(events "sum(x['event'] == 'requeue' for x in e)")" -ge 1 ] || fail "the job was not queued again"
   echo "$name: saved, queued again, resumed after step $(events "[x['step'] for x in e if x['event'] == 'resume'][-1]")"
+}
+
+# Data stages as arrays: what several tasks make on all nodes is, byte for byte, what one process made. One task
+# is killed; the job that joins makes what it left out.
+scenario_stage_arrays() {
+  configure 'cpus_per_rank = 2'
+  rm -rf "$run"
+  cluster_up
+  for stage in translate filter; do
+    "$nativo" slurm submit -c "$work/nativo.toml" --stage "$stage" --tasks 4 >"$work/jobs" || fail "submit $stage"
+    array=$(sed -n 's/^job \([0-9]*\) makes the blocks/\1/p' "$work/jobs")
+    [ "$stage" != translate ] || scancel "${array}_2" || fail "scancel"
+    await 120 "the jobs of $stage" job_is_gone
+    for file in "$prepared/run/stages/$stage"/*.zst; do
+      cmp "$file" "$run/stages/$stage/$(basename "$file")" || fail "$stage: $(basename "$file") differs"
+    done
+    grep -q "part 0 of 4 is done" "$run/launch/$stage-0.log" || fail "task 0 did nothing"
+  done
+  [ ! -e "$run/launch/translate-2.log" ] || fail "task 2 ran"
+  blocks=$(find "$run/stages/translate" -name 'records-*' | wc -l)
+  nodes_used=$(grep -o 'NodeList=n[0-9]' "$CLUSTER_ROOT/log/jobs.txt" | sort -u | wc -l)
+  [ "$nodes_used" -gt 1 ] || fail "all tasks ran on one node"
+  echo "$name: $blocks blocks of translate by 3 of 4 tasks on $nodes_used nodes, the same bytes"
 }

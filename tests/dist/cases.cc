@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "base/rng.h"
 #include "tensor/dtype.h"
@@ -16,11 +17,33 @@ void require(bool condition, const std::string& what) {
   if (!condition) throw std::logic_error(what);
 }
 
-float number(int rank, std::size_t i, int salt) {
-  // Of magnitudes so different that another order gives other bits.
-  Rng rng(static_cast<std::uint64_t>(salt), static_cast<std::uint64_t>(rank), i);
+constexpr std::size_t kMostRanks = 8;
+constexpr std::size_t kMostElements = 5003;
+constexpr std::size_t kSalts = 7;
+
+/// Of magnitudes so different that another order gives other bits.
+float drawn_number(std::uint64_t rank, std::uint64_t i, std::uint64_t salt) {
+  Rng rng(salt, rank, i);
   const double value = rng.uniform() - 0.5;
   return static_cast<float>(value * (rank % 2 == 0 ? 1.0 : 1e-3) * (rank % 3 == 0 ? 50.0 : 1.0));
+}
+
+/// The same, drawn once: every rank asks for those of all ranks, over and over.
+float number(int rank, std::size_t i, int salt) {
+  static const std::vector<float> drawn = [] {
+    std::vector<float> all;
+    all.reserve(kSalts * kMostRanks * kMostElements);
+    for (std::uint64_t s = 0; s < kSalts; ++s) {
+      for (std::uint64_t r = 0; r < kMostRanks; ++r) {
+        for (std::uint64_t e = 0; e < kMostElements; ++e) all.push_back(drawn_number(r, e, s));
+      }
+    }
+    return all;
+  }();
+  const auto r = static_cast<std::size_t>(rank);
+  const auto s = static_cast<std::size_t>(salt);
+  require(r < kMostRanks && i < kMostElements && s < kSalts, "there are so many numbers");
+  return drawn[(s * kMostRanks + r) * kMostElements + i];
 }
 
 template <class T>
@@ -199,7 +222,7 @@ void check_background(Communicator& communicator, const std::vector<int>& nodes)
 
 /// Memory that a node has once: every rank writes its part, and all see all parts.
 void check_in_common(Communicator& communicator) {
-  constexpr std::size_t kCount = 5003;
+  constexpr std::size_t kCount = kMostElements;
   const auto memory = communicator.allocate_shared(kCount * sizeof(float), "a test");
   const std::span<float> values(reinterpret_cast<float*>(memory.data()), kCount);
   const auto parts = odd_parts(kCount, communicator.size());

@@ -19,6 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (beat && beat->rank < 0) std::abort();
   const auto blame = blame_in_log(text);
   if (blame && blame->rank < 0) std::abort();
+  (void)test_only_start(text);
   const auto value = scontrol_value(text, "NodeList");
   if (value && value->empty()) std::abort();
   try {

@@ -72,13 +72,16 @@ TEST(BatchScript, OfManyNodesSaysWhatTheOptionsSay) {
   expect_clean(script);
 }
 
-TEST(BatchScript, OfAStageIsAnArrayAndAJobThatJoins) {
-  const std::string array = stage_script(job(), big(), "translate", 8);
-  expect_golden(array, "translate_array.sh");
-  expect_clean(array);
-  const std::string join = stage_script(job(), big(), "translate", 0);
-  expect_golden(join, "translate_join.sh");
-  expect_clean(join);
+TEST(BatchScript, OfAStageIsWhatComesBeforeAnArrayAndWhatJoins) {
+  using Kind = StageJob::Kind;
+  for (const auto& [stage, golden] :
+       {std::pair{StageJob{Kind::kBefore, "translate", "dedup_sources"}, "translate_before.sh"},
+        {StageJob{Kind::kPart, "translate", "", 8}, "translate_array.sh"},
+        {StageJob{Kind::kJoin, "translate", ""}, "translate_join.sh"}}) {
+    const std::string script = stage_script(job(), big(), stage);
+    expect_golden(script, golden);
+    expect_clean(script);
+  }
 }
 
 // The script's own variables come out as the paths were, whatever is in them.

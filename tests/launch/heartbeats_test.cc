@@ -90,6 +90,18 @@ TEST(Heartbeat, AFileAsksTheProcessToStop) {
   EXPECT_EQ(exits[0].message, "stopped \"well\"");
 }
 
+TEST(Heartbeat, AnOvertakenRankEndsWhateverItWaitsFor) {
+  const io::TempFolder folder;
+  const pid_t pid = start_rank(folder.path(), [] { ::sleep(600); });
+  ASSERT_TRUE(wait_for(folder.path(), [](const Heartbeat&) { return true; }));
+  io::posix_disk().create(folder.path() / "overtaken");
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 73);
+  ASSERT_EQ(read_exits(folder.path()).size(), 1U);
+  EXPECT_EQ(read_exits(folder.path())[0].code, 73);
+}
+
 TEST(ReadHeartbeats, PassesOverWhatIsNone) {
   const io::TempFolder folder;
   const std::string good =

@@ -6,6 +6,7 @@
 
 #include "io/file.h"
 #include "io/temp_folder.h"
+#include "launch/fake_nodes.h"
 
 namespace nativo::launch {
 namespace {
@@ -13,38 +14,16 @@ namespace {
 namespace fs = std::filesystem;
 using testing::ElementsAre;
 
-class ThreeNodes final : public Nodes {
- public:
-  [[nodiscard]] std::string job() const override { return "17"; }
-  [[nodiscard]] std::int64_t restarts() const override { return 0; }
-  [[nodiscard]] std::vector<std::string> names() override { return {"n1", "n2", "n3"}; }
-  [[nodiscard]] Words start(const std::vector<std::string>&, std::int64_t,
-                            const Words& program) const override {
-    return program;
-  }
-  [[nodiscard]] Words run_on(const std::vector<std::string>& nodes,
-                             const Words& command) const override {
-    Words words = {"env", "NODE=" + nodes.front()};
-    words.insert(words.end(), command.begin(), command.end());
-    return words;
-  }
-  void kill_ranks() override {}
-  bool requeue(std::int64_t, std::int64_t, const std::vector<std::string>&) override {
-    return false;
-  }
-  [[nodiscard]] std::string here() const override { return "n1"; }
-};
-
 class NodeChoiceTest : public testing::Test {
  protected:
-  /// `rate` is a shell word that may use $NODE and $look, which counts a node's checks from 1.
+  /// `rate` is a shell word that may use $NODES and $look, which counts a node's checks from 1.
   NodeChoice::Found look(const std::string& rate) {
     const fs::path doctor = folder_.path() / "nativo";
     io::write_file_atomically(doctor, "#!/bin/bash\necho >>" +
                                           (folder_.path() / "looks-").native() +
-                                          "$NODE\nlook=$(wc -l <" +
-                                          (folder_.path() / "looks-").native() + "$NODE)\n" + R"(
-echo "{\"node\":\"$NODE\",\"checks\":[{\"name\":\"arithmetic\",\"good\":true,\"shared\":false,"\
+                                          "$NODES\nlook=$(wc -l <" +
+                                          (folder_.path() / "looks-").native() + "$NODES)\n" + R"(
+echo "{\"node\":\"$NODES\",\"checks\":[{\"name\":\"arithmetic\",\"good\":true,\"shared\":false,"\
 "\"found\":\"right\",\"value\":)" + rate + R"(}]}")");
     fs::permissions(doctor, fs::perms::owner_all);
     run_.self = {doctor.native()};
@@ -58,7 +37,7 @@ echo "{\"node\":\"$NODE\",\"checks\":[{\"name\":\"arithmetic\",\"good\":true,\"s
                      .self = {},
                      .config = {},
                      .options = {}};
-  ThreeNodes nodes_;
+  FakeNodes nodes_{{"n1", "n2", "n3"}};
   Journal journal_{run_.run, run_.trainings};
   NodeChoice choice_{run_, nodes_, journal_};
 };
@@ -69,12 +48,12 @@ TEST_F(NodeChoiceTest, TakesAllThatAreWell) {
 }
 
 TEST_F(NodeChoiceTest, LeavesOutANodeThatIsSlowTwice) {
-  EXPECT_THAT(look("$([ $NODE = n2 ] && echo 1e8 || echo 1e9)").names, ElementsAre("n1", "n3"));
+  EXPECT_THAT(look("$([ $NODES = n2 ] && echo 1e8 || echo 1e9)").names, ElementsAre("n1", "n3"));
   EXPECT_THAT(choice_.excluded(), ElementsAre("n2"));
 }
 
 TEST_F(NodeChoiceTest, TakesANodeThatWasSlowOnce) {
-  EXPECT_THAT(look("$([ $NODE$look = n21 ] && echo 1e8 || echo 1e9)").names,
+  EXPECT_THAT(look("$([ $NODES$look = n21 ] && echo 1e8 || echo 1e9)").names,
               ElementsAre("n1", "n2", "n3"));
   EXPECT_TRUE(choice_.excluded().empty());
 }

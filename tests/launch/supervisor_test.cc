@@ -12,6 +12,7 @@
 #include "io/file.h"
 #include "io/run_lock.h"
 #include "io/temp_folder.h"
+#include "launch/fake_nodes.h"
 #include "launch/files.h"
 #include "launch/journal.h"
 
@@ -20,30 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
-
-/// A cluster of one node, named "here", that remembers what was asked of it.
-class OneNode final : public Nodes {
- public:
-  [[nodiscard]] std::string job() const override { return "17"; }
-  [[nodiscard]] std::int64_t restarts() const override { return job_restarts; }
-  [[nodiscard]] std::vector<std::string> names() override { return {"here"}; }
-  [[nodiscard]] Words start(const std::vector<std::string>& /*nodes*/, std::int64_t /*ranks*/,
-                            const Words& program) const override {
-    return program;
-  }
-  [[nodiscard]] Words run_on(const std::vector<std::string>& /*nodes*/,
-                             const Words& command) const override {
-    return command;
-  }
-  void kill_ranks() override { ++kills; }
-  bool requeue(std::int64_t, std::int64_t, const std::vector<std::string>&) override {
-    return false;
-  }
-  [[nodiscard]] std::string here() const override { return "here"; }
-
-  int kills = 0;
-  std::int64_t job_restarts = 0;
-};
 
 class SupervisorTest : public testing::Test {
  protected:
@@ -64,7 +41,7 @@ beat() {  # beat PHASE STEP FIRST
                                    .self = {health_.native()},
                                    .config = {},
                                    .options = options_};
-    return supervise(supervised, node_);
+    return supervise(supervised, nodes_);
   }
 
   void SetUp() override {
@@ -72,8 +49,9 @@ beat() {  # beat PHASE STEP FIRST
     options_.silence_seconds = 2.0;
     fs::create_directories(run_ / "train");
   }
-  void set_health(const std::string& json) {
-    io::write_file_atomically(health_, "#!/bin/sh\necho '" + json + "'\n");
+  void set_health(const std::string& json) { set_health_script("echo '" + json + "'"); }
+  void set_health_script(const std::string& lines) {
+    io::write_file_atomically(health_, "#!/bin/sh\n" + lines + "\n");
     fs::permissions(health_, fs::perms::owner_all);
   }
   [[nodiscard]] std::vector<Json> events() const {
@@ -88,7 +66,7 @@ beat() {  # beat PHASE STEP FIRST
   fs::path run_ = folder_.path() / "run";
   fs::path health_ = folder_.path() / "nativo";
   SlurmOptions options_;
-  OneNode node_;
+  FakeNodes nodes_{{"here"}};
 };
 
 TEST_F(SupervisorTest, EndsWithRanksThatEndWell) {
@@ -131,7 +109,7 @@ beat end 9 0)"),
   EXPECT_THAT(events()[0]["what"].get<std::string>(),
               HasSubstr("rank 0 on here gave no sign of life"));
   EXPECT_EQ(events()[0]["node"], "here");
-  EXPECT_GE(node_.kills, 1);
+  EXPECT_GE(nodes_.kills, 1);
 }
 
 // srun tells at once which rank was killed, but then waits for the others, who wait for that one.
@@ -165,6 +143,71 @@ beat train 3 3; sleep 1; beat end 9 3)"),
   EXPECT_EQ(events()[0]["node"], "n7");
   EXPECT_EQ(events()[1]["event"], "recovery");
   EXPECT_EQ(state(), "done");
+}
+
+// Two nodes are wanted and one is healthy; the other answers when the first checkpoint is there.
+constexpr const char* kGrowing = R"(
+echo $NODES >>$run/started
+case $NODES in
+  n1) beat train 1 0; sleep 0.5; mkdir -p $run/train/checkpoints/step-00000005
+      for i in $(seq 100); do
+        beat train 5 0; sleep 0.1
+        [ -e $NATIVO_HEARTBEATS/stop ] && { beat save 6 0; exit 75; }
+      done; beat end 9 0;;
+  *) beat train 6 6; beat end 9 6;;
+esac)";
+
+TEST_F(SupervisorTest, GrowsBackWhenANodeOfItsOwnCanBeUsedAgain) {
+  nodes_.all = {"n1", "n2"};
+  options_.nodes = 2;
+  options_.on_node_loss = "shrink";
+  set_health_script("case $NODES in n2) [ -e " + run_.native() +
+                    "/train/checkpoints ] || exit 1;; esac\n"
+                    "echo '{\"node\":\"'$NODES'\",\"checks\":[]}'");
+  EXPECT_EQ(supervise_script(kGrowing), 0);
+  EXPECT_EQ(io::read_file(run_ / "started"), "n1\nn1,n2\n");
+  const std::vector<Json> all = events();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0]["event"], "node_lost");
+  EXPECT_EQ(all[1]["event"], "grow");
+  EXPECT_EQ(all[1]["what"], "n2 can be used again");
+  EXPECT_EQ(nodes_.requeues, 0);
+  EXPECT_EQ(state(), "done");
+}
+
+TEST_F(SupervisorTest, GrowsByTheQueueOrGoesOnWithWhatItHas) {
+  nodes_.all = {"n1"};
+  nodes_.free = 1;
+  options_.nodes = 3;
+  options_.on_node_loss = "shrink";
+  EXPECT_EQ(supervise_script(R"(
+echo $NODES >>$run/started
+[ $NATIVO_RESTART = 2 ] && { beat train 6 6; beat end 9 6; exit 0; }
+)" + std::string(kGrowing)),
+            0);
+  EXPECT_EQ(nodes_.requeues, 1);
+  ASSERT_EQ(events().size(), 2U);
+  EXPECT_EQ(events()[0]["event"], "grow");
+  EXPECT_EQ(events()[0]["what"], "1 more node can be had");
+  EXPECT_EQ(events()[1]["event"], "requeue");
+  EXPECT_TRUE(fs::exists(ranks_log(run_, 2)));
+}
+
+TEST_F(SupervisorTest, DoesNotGrowUnlessItMay) {
+  nodes_.all = {"n1"};
+  nodes_.free = 1;
+  options_.nodes = 2;
+  options_.on_node_loss = "shrink";
+  const char* script = R"(
+beat train 1 0; mkdir -p $run/train/checkpoints/step-00000005; sleep 1
+[ -e $NATIVO_HEARTBEATS/stop ] && exit 75; [ $NATIVO_RESTART = $last ] || kill -9 $$; beat end 9 0)";
+  options_.grow = "never";
+  EXPECT_EQ(supervise_script("last=2" + std::string(script)), 0);
+  EXPECT_EQ(nodes_.requeues, 0);
+  fs::remove_all(run_ / "train/checkpoints");
+  options_.grow = "recovery";  // after the fault, not before
+  EXPECT_EQ(supervise_script("last=4" + std::string(script)), 0);
+  EXPECT_EQ(nodes_.requeues, 1);
 }
 
 // What another start has taken over is its own: neither its state nor its events are touched.
@@ -217,22 +260,19 @@ TEST_F(SupervisorTest, RefusesAFullDiskBeforeTheStartAndWaitsForSpaceAfterAFault
   set_health(full);
   EXPECT_THROW((void)supervise_script("exit 0"), Error);
   // The disk is full when the rank fails, and has space again when it is looked at the third time.
-  set_health(R"({"node":"here","checks":[]})");
-  io::write_file_atomically(
-      health_, "#!/bin/sh\necho x >>" + (folder_.path() / "looks").native() + "\n[ $(wc -l <" +
-                   (folder_.path() / "looks").native() +
-                   ") != 2 ] && echo '{\"node\":\"here\",\"checks\":[]}' || echo '" + full + "'\n");
-  fs::permissions(health_, fs::perms::owner_all);
+  const std::string looks = (folder_.path() / "looks").native();
+  set_health_script("echo x >>" + looks + "\n[ $(wc -l <" + looks +
+                    ") != 2 ] && echo '{\"node\":\"here\",\"checks\":[]}' || echo '" + full + "'");
   EXPECT_EQ(supervise_script("[ $NATIVO_RESTART = 2 ] || exit 75"), 0);
   EXPECT_EQ(split(io::read_file(folder_.path() / "looks"), '\n').size(), 4U);  // three lines
 }
 
-TEST_F(SupervisorTest, RestartNumbersOnlyGrowAndOldRanksAreToldToStop) {
+TEST_F(SupervisorTest, RestartNumbersOnlyGrowAndOldRanksAreToldToEnd) {
   io::write_file_atomically(run_ / "train" / "fence.json", R"({"job":"3","restart":40})");
   fs::create_directories(heartbeat_folder(run_, 40));
   EXPECT_EQ(supervise_script("echo $NATIVO_RESTART >$run/number"), 0);
   EXPECT_EQ(io::read_file(run_ / "number"), "41\n");
-  EXPECT_TRUE(fs::exists(heartbeat_folder(run_, 40) / "stop"));
+  EXPECT_TRUE(fs::exists(heartbeat_folder(run_, 40) / "overtaken"));
   io::write_file_atomically(run_ / "train" / "fence.json", R"({"job":"3"})");
   EXPECT_THROW((void)supervise_script("exit 0"), Error);
 }
@@ -247,7 +287,7 @@ TEST_F(SupervisorTest, IsTheOnlyOneOfItsRunFolder) {
   EXPECT_EQ(Journal(run_, {run_ / "train"}).last_state(), first);
   EXPECT_TRUE(events().empty());
   // This job before Slurm started it again, on a node that was cut off: overtaken.
-  node_.job_restarts = 1;
+  nodes_.job_restarts = 1;
   EXPECT_EQ(supervise_script("exit 0"), 0);
 }
 
