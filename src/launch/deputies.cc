@@ -62,7 +62,8 @@ void deputize(const fs::path& run, const SlurmOptions& options, Nodes& nodes) {
     if (monotonic_seconds() - seen < options.silence_seconds) continue;
     log::warn("the supervisor gave no sign of life for {} s; job {} is queued again",
               options.silence_seconds, nodes.job());
-    if (nodes.requeue(least_nodes(options), options.nodes + options.spare_nodes, {})) return;
+    // Without its own node, which may be gone.
+    if (nodes.requeue(nodes_to_queue_for(options, nodes.names().size() - 1), {})) return;
   }
 }
 

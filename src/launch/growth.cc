@@ -33,8 +33,7 @@ void Growth::begin(const std::vector<std::string>& names) {
 }
 
 std::optional<MoreNodes> Growth::look(const std::set<std::string>& excluded) {
-  const std::int64_t wanted = missing(names_.size());
-  if (wanted <= 0 || run_.options.grow != "checkpoint") return std::nullopt;
+  if (missing(names_.size()) <= 0 || run_.options.grow != "checkpoint") return std::nullopt;
   const double now = monotonic_seconds();
   if (now < next_look_ || !has_saved()) return std::nullopt;
   std::vector<std::string> idle = nodes_.names();
@@ -46,26 +45,24 @@ std::optional<MoreNodes> Growth::look(const std::set<std::string>& excluded) {
   });
   next_look_ = monotonic_seconds() + run_.options.grow_seconds;
   if (!idle.empty()) {
-    return MoreNodes{.queue = false,
-                     .words = fmt::format("{} can be used again", fmt::join(idle, ", "))};
+    return MoreNodes{.words = fmt::format("{} can be used again", fmt::join(idle, ", "))};
   }
-  return in_queue(wanted, excluded);
+  return in_queue(names_.size(), excluded);
 }
 
 std::optional<MoreNodes> Growth::at_recovery(std::size_t found,
                                              const std::set<std::string>& excluded) {
-  const std::int64_t wanted = missing(found);
-  if (wanted <= 0 || !has_begun_ || !has_saved()) return std::nullopt;
-  return in_queue(wanted, excluded);
+  if (missing(found) <= 0 || !has_begun_ || !has_saved()) return std::nullopt;
+  return in_queue(found, excluded);
 }
 
-std::optional<MoreNodes> Growth::in_queue(std::int64_t wanted,
-                                          const std::set<std::string>& excluded) {
+std::optional<MoreNodes> Growth::in_queue(std::size_t have, const std::set<std::string>& excluded) {
   const std::vector<std::string> others(excluded.begin(), excluded.end());
-  for (const std::int64_t count : {wanted, std::int64_t{1}}) {
+  for (const std::int64_t count : {missing(have), std::int64_t{1}}) {
     if (!nodes_.are_free(count, others)) continue;
+    checkpoint_ = journal_.newest_checkpoint();
     return MoreNodes{
-        .queue = true,
+        .queue_for = have + static_cast<std::size_t>(count),
         .words = fmt::format("{} more node{} can be had", count, count == 1 ? "" : "s")};
   }
   return std::nullopt;

@@ -16,8 +16,9 @@ namespace nativo::launch {
 
 /// How there can be more nodes.
 struct MoreNodes {
-  bool queue = false;  ///< only when the job is queued again; otherwise they are the job's already
-  std::string words;   ///< for people
+  /// Only when the job is queued again, for so many nodes; 0 = they are the job's already.
+  std::size_t queue_for = 0;
+  std::string words;  ///< for people
 };
 
 class Growth {
@@ -41,7 +42,7 @@ class Growth {
  private:
   [[nodiscard]] std::int64_t missing(std::size_t have) const;
   [[nodiscard]] bool has_saved() const;
-  [[nodiscard]] std::optional<MoreNodes> in_queue(std::int64_t wanted,
+  [[nodiscard]] std::optional<MoreNodes> in_queue(std::size_t have,
                                                   const std::set<std::string>& excluded);
 
   const SupervisedRun& run_;

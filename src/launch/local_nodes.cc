@@ -35,9 +35,7 @@ class LocalNodes final : public Nodes {
   }
 
   void kill_ranks() override {}  // they go with the command that started them
-  bool requeue(std::int64_t, std::int64_t, const std::vector<std::string>&) override {
-    return false;
-  }
+  bool requeue(std::int64_t, const std::vector<std::string>&) override { return false; }
   bool are_free(std::int64_t, const std::vector<std::string>&) override { return false; }
 };
 

@@ -22,6 +22,11 @@ std::int64_t least_nodes(const SlurmOptions& options) {
   return options.on_node_loss == "shrink" ? options.min_nodes : options.nodes;
 }
 
+std::int64_t nodes_to_queue_for(const SlurmOptions& options, std::size_t there) {
+  return std::clamp(static_cast<std::int64_t>(there), least_nodes(options),
+                    options.nodes + options.spare_nodes);
+}
+
 Words NodeChoice::check_command() const {
   const SlurmOptions& options = run_.options;
   const double disk =

@@ -15,6 +15,10 @@ namespace nativo::launch {
 /// The fewest nodes that `options` allow to go on with.
 [[nodiscard]] std::int64_t least_nodes(const SlurmOptions& options);
 
+/// How many nodes to queue the job again for when `there` can be expected to be there: so many, but
+/// no fewer than least_nodes() and no more than all with their spares.
+[[nodiscard]] std::int64_t nodes_to_queue_for(const SlurmOptions& options, std::size_t there);
+
 class NodeChoice {
  public:
   /// All outlive this. Nodes that are found bad or lost are told to the journal.

@@ -32,9 +32,9 @@ class Nodes {
   /// Ends all ranks of earlier starts that can be reached, also those that do not listen.
   virtual void kill_ranks() = 0;
   /// Asks for the job to be ended and queued again, without the nodes `excluded`, to be started
-  /// when `least` to `most` nodes are there. False when that is impossible here.
-  virtual bool requeue(std::int64_t least, std::int64_t most,
-                       const std::vector<std::string>& excluded) = 0;
+  /// when `count` nodes are there: no fewer, Slurm knows only one number of tasks. False when that
+  /// is impossible here.
+  virtual bool requeue(std::int64_t count, const std::vector<std::string>& excluded) = 0;
   /// Whether the job, queued again, would be given `count` nodes at once beside those that it has,
   /// none of them of `excluded`.
   [[nodiscard]] virtual bool are_free(std::int64_t count,

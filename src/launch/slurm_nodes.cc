@@ -97,16 +97,15 @@ class SlurmNodes final : public Nodes {
     }
   }
 
-  bool requeue(std::int64_t least, std::int64_t most,
-               const std::vector<std::string>& excluded) override {
+  bool requeue(std::int64_t count, const std::vector<std::string>& excluded) override {
     if (!options_.requeue) return false;
     if (!excluded.empty()) {
       update(fmt::format("ExcNodeList={}", fmt::join(excluded, ",")));
     }
     if (!run_command({"scontrol", "requeue", job_}, kSlurmSeconds).ok()) return false;
     // The first start froze how many nodes and tasks the job wants; only now can it be told anew.
-    update(fmt::format("NumNodes={}-{}", least, most),
-           fmt::format("NumTasks={}", least * options_.ranks_per_node));
+    update(fmt::format("NumNodes={}", count),
+           fmt::format("NumTasks={}", count * options_.ranks_per_node));
     return true;
   }
 

@@ -73,7 +73,7 @@ class Supervisor {
       if (asked_to_stop()) return stopped();
       const std::vector<std::string> chosen = choose_nodes();
       if (asked_to_stop()) return stopped();
-      if (chosen.empty()) return queue_again("too few healthy nodes");
+      if (chosen.empty()) return queue_again("too few healthy nodes", 0);
       if (const auto more = growth_.at_recovery(chosen.size(), choice_.excluded())) grow(*more);
       const Ending ending = run_once(chosen);
       switch (judge(ending)) {
@@ -261,17 +261,19 @@ class Supervisor {
   }
 
   int stopped() {
-    if (save_requested != 0 && !interrupted()) return queue_again("the job's time is over");
+    if (save_requested != 0 && !interrupted()) {
+      return queue_again("the job's time is over", nodes_.names().size());
+    }
     report("stopped");
     log::info("stopped; the same command continues");
     return static_cast<int>(ExitCode::kTryAgain);
   }
 
-  /// Returns only when the job cannot be queued again.
-  void requeue(const std::string& why) {
+  /// For as many nodes as may be there by then. Returns only when the job cannot be queued again.
+  void requeue(const std::string& why, std::size_t there) {
     report("queued", {{"message", why}});
     journal_.event("requeue", journal_.last_step(), {{"what", why}});
-    if (nodes_.requeue(least_nodes(options_), options_.nodes + options_.spare_nodes, excluded())) {
+    if (nodes_.requeue(nodes_to_queue_for(options_, there), excluded())) {
       log::info("queued again: {}", why);
       // Slurm ends this process now. That it stays until then keeps the job from ending by itself.
       for (int i = 0; i < 600; ++i) ::usleep(100000);
@@ -283,11 +285,11 @@ class Supervisor {
   void grow(const MoreNodes& more) {
     journal_.event("grow", journal_.last_step(), {{"what", more.words}});
     log::info("{}", more.words);
-    if (more.queue) requeue(more.words);
+    if (more.queue_for > 0) requeue(more.words, more.queue_for);
   }
 
-  int queue_again(const std::string& why) {
-    requeue(why);
+  int queue_again(const std::string& why, std::size_t there) {
+    requeue(why, there);
     report("failed", {{"message", why}});
     return static_cast<int>(ExitCode::kTryAgain);
   }

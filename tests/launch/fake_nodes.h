@@ -31,8 +31,9 @@ class FakeNodes final : public Nodes {
     return words;
   }
   void kill_ranks() override { ++kills; }
-  bool requeue(std::int64_t, std::int64_t, const std::vector<std::string>&) override {
+  bool requeue(std::int64_t count, const std::vector<std::string>&) override {
     ++requeues;
+    wanted = count;
     return false;
   }
   bool are_free(std::int64_t count, const std::vector<std::string>&) override {
@@ -45,6 +46,7 @@ class FakeNodes final : public Nodes {
   std::int64_t free = 0;  ///< nodes that Slurm would give
   int kills = 0;
   int requeues = 0;
+  std::int64_t wanted = 0;  ///< nodes, by the last of them
 };
 
 }  // namespace nativo::launch

@@ -64,6 +64,18 @@ TEST_F(NodeChoiceTest, ANodeThatDoesNotAnswerMayComeBack) {
   EXPECT_THAT(look("1e9").names, ElementsAre("n1", "n2", "n3"));
 }
 
+TEST(NodesToQueueFor, AreThoseThatWillBeThereWithinWhatIsAllowed) {
+  SlurmOptions options;
+  options.nodes = 4;
+  options.spare_nodes = 1;
+  options.min_nodes = 2;
+  for (const std::size_t there : {0, 3, 4}) EXPECT_EQ(nodes_to_queue_for(options, there), 4);
+  EXPECT_EQ(nodes_to_queue_for(options, 9), 5);
+  options.on_node_loss = "shrink";
+  EXPECT_EQ(nodes_to_queue_for(options, 0), 2);
+  EXPECT_EQ(nodes_to_queue_for(options, 3), 3);
+}
+
 TEST_F(NodeChoiceTest, MayShrinkToTheFewestNodesThatAreAllowed) {
   SlurmOptions options;
   options.nodes = 4;

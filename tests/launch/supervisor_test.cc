@@ -186,6 +186,7 @@ echo $NODES >>$run/started
 )" + std::string(kGrowing)),
             0);
   EXPECT_EQ(nodes_.requeues, 1);
+  EXPECT_EQ(nodes_.wanted, 2);
   ASSERT_EQ(events().size(), 2U);
   EXPECT_EQ(events()[0]["event"], "grow");
   EXPECT_EQ(events()[0]["what"], "1 more node can be had");
