@@ -36,11 +36,19 @@ function(nativo_layer name)
   target_link_libraries(nativo_${name} ${scope} nativo_flags ${ARG_LAYERS} ${private} ${ARG_LINK})
 endfunction()
 
-# nativo_tests(NAME [LAYERS tested...] [LINK libraries...]): tests/NAME/*_test.cc are fast,
-# tests/NAME/slow/*_test.cc are slow (label of that name).
+function(nativo_discover program name speed limit filter)
+  gtest_discover_tests(${program} TEST_PREFIX ${name}/ DISCOVERY_TIMEOUT 60 TEST_FILTER "${filter}"
+                       PROPERTIES LABELS ${speed} TIMEOUT ${limit}
+                                  ENVIRONMENT OMP_WAIT_POLICY=passive)
+endfunction()
+
+# nativo_tests(NAME [LAYERS tested...] [LINK libraries...] [SLOW tests...]): tests/NAME/*_test.cc are fast,
+# but for those named after SLOW ("Suite.Test", "Suite.*"), and tests/NAME/slow/*_test.cc are slow (labels of
+# these names). The fast ones of all folders together take less than a minute.
 function(nativo_tests name)
-  cmake_parse_arguments(ARG "" "" "LAYERS;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "LAYERS;LINK;SLOW" ${ARGN})
   list(TRANSFORM ARG_LAYERS PREPEND nativo_)
+  list(JOIN ARG_SLOW ":" slow_ones)
   foreach(speed fast slow)
     if(speed STREQUAL "fast")
       set(folder ${CMAKE_CURRENT_SOURCE_DIR}/${name})
@@ -60,9 +68,12 @@ function(nativo_tests name)
       target_compile_definitions(${program} PRIVATE
         NATIVO_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
         NATIVO_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-      gtest_discover_tests(${program} TEST_PREFIX ${name}/ DISCOVERY_TIMEOUT 60
-                           PROPERTIES LABELS ${speed} TIMEOUT ${limit}
-                                      ENVIRONMENT OMP_WAIT_POLICY=passive)
+      set(filter "")
+      if(slow_ones AND speed STREQUAL "fast")
+        nativo_discover(${program} ${name} slow 900 ${slow_ones})
+        set(filter "-${slow_ones}")
+      endif()
+      nativo_discover(${program} ${name} ${speed} ${limit} "${filter}")
     endif()
   endforeach()
 endfunction()
