@@ -26,7 +26,8 @@ bool can_cut(const model::DecoderConfig& config, const TrainOptions& options,
     return state_type_from_option(options.optimizer_state) != StateType::kInt8 ||
            (whole(ops::kMomentBlock) && !config.has_qkv_bias() && !config.mlp_bias);
   }
-  return !quantization_of(options.method, lora).format || whole(ops::kQuantBlock);
+  return !quantization_of(options.method, lora).format ||
+         (whole(ops::kQuantBlock) && !lora.double_quant);
 }
 
 }  // namespace

@@ -206,6 +206,7 @@ class Estimator {
   }
   /// Between nodes, of every column at once.
   [[nodiscard]] double across(double bytes) const {
+    if (column_nodes() <= 1.0) return 0.0;
     return (column_nodes() - 1.0) / column_nodes() * columns() * bytes /
            (cluster_.link_gbs * kGiga);
   }
@@ -253,8 +254,9 @@ class Estimator {
     const double groups = in_node() / members;
     // Summed into parts, which then come to all; on cores through memory in between.
     const double passes = shares_cores() ? 3.0 : 2.0;
-    const double crossing =
-        2.0 * (row_nodes() - 1.0) / row_nodes() * groups * bytes / (cluster_.link_gbs * kGiga);
+    const double crossing = row_nodes() <= 1.0 ? 0.0
+                                               : 2.0 * (row_nodes() - 1.0) / row_nodes() * groups *
+                                                     bytes / (cluster_.link_gbs * kGiga);
     return sums * (passes * within_node(bytes, members, groups) + crossing +
                    micro_batches(busiest) * latency_of(row_nodes()));
   }

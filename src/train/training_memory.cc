@@ -164,6 +164,15 @@ TrainingMemory training_memory(const model::DecoderConfig& whole, const TrainOpt
   const auto neighbours = static_cast<std::size_t>(
       std::clamp<std::int64_t>(per_node / ranks.tensor, 1, data));  // with the same part
   const Adapted how = adapted(whole, options, lora);
+  if (ranks.tensor > 1 && how.quantization.format &&
+      how.quantization.scales == ops::ScaleFormat::kDouble) {
+    throw Error(ExitCode::kConfig,
+                fmt::format("lora.double_quant with dist.tensor = {}: {} neighbouring scales share "
+                            "a range, and parts of a matrix have other neighbours than the whole, "
+                            "so that the base would be another one than on one rank",
+                            ranks.tensor, ops::kScaleGroup),
+                "set lora.double_quant = false, or dist.tensor = 1 with dist.zero = 3");
+  }
   const model::LoraConfig* adapters = how.lora ? &*how.lora : nullptr;
   model::TrainingShape shape = training_shape(options);
   if (data > 1) shape.gradients = model::GradientMemory::kApart;
@@ -209,10 +218,12 @@ TrainingMemory training_memory(const model::DecoderConfig& whole, const TrainOpt
 MemoryChoice fitting_choice(const model::DecoderConfig& config, const TrainOptions& options,
                             const LoraTableOptions& lora, std::size_t available,
                             const RankCount& ranks) {
+  LoraTableOptions adapters = lora;
+  if (ranks.tensor > 1) adapters.double_quant = false;
   const auto peak = [&](const std::vector<Change>& changes) {
     TrainOptions changed = options;
     for (const Change& change : changes) change.apply(changed);
-    return training_memory(config, changed, lora, ranks).peak();
+    return training_memory(config, changed, adapters, ranks).peak();
   };
   std::vector<Change> taken;
   std::size_t least = peak(taken);

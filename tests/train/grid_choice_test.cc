@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "model/model_size.h"
 
 namespace nativo::train {
@@ -39,6 +40,24 @@ TEST(GridChoice, TensorParallelRanksStayOnANodeAndCutWholeBlocks) {
   TrainOptions options;
   options.method = "qlora-nf4";
   EXPECT_LE(choose(1, 64, 64, options).tensor, 8);
+}
+
+TEST(GridChoice, RangesOfDoublyQuantisedScalesAreNotCut) {
+  TrainOptions options;
+  options.method = "qlora-nf4";
+  LoraTableOptions lora;
+  lora.double_quant = true;
+  const model::DecoderConfig config = model::model_size("7b").config;
+  EXPECT_EQ(choose_grid(config, options, lora, kGiB, {.ranks = 8, .per_node = 8}).tensor, 1);
+  const RankCount cut{.ranks = 8, .tensor = 2};
+  try {
+    static_cast<void>(training_memory(config, options, lora, cut));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("lora.double_quant"), std::string::npos);
+  }
+  options.method = "lora";  // nothing is quantised
+  EXPECT_GT(training_memory(config, options, lora, cut).peak(), 0U);
 }
 
 TEST(GridChoice, WhatANodeHasOnceIsShared) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/error.h"
 #include "io/file.h"
 #include "io/temp_folder.h"
@@ -209,6 +211,16 @@ TEST_F(ScalingTest, MoreRanksThanRowsAreIdle) {
   cluster_.ranks_per_node = 4;
   EXPECT_FALSE(estimate().idle_ranks);
   EXPECT_DOUBLE_EQ(eight.time.compute, estimate().time.compute);
+}
+
+TEST_F(ScalingTest, OnOneNodeNoLinkIsNeeded) {
+  cluster_.link_gbs = 0.0;
+  cluster_.ranks_per_node = 4;
+  for (const std::int64_t tensor : {1, 2}) {
+    dist_.tensor = tensor;
+    config_.heads = config_.kv_heads = 16;
+    EXPECT_TRUE(std::isfinite(estimate().time.step));
+  }
 }
 
 TEST_F(ScalingTest, RanksOnSharedCoresAreNoFasterThanTheCores) {
