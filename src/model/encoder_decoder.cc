@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "base/parallel.h"
+#include "base/parallel_work.h"
 #include "model/encoder_decoder_weights.h"
 #include "ops/elementwise.h"
 #include "ops/layer_norm.h"
@@ -19,6 +19,7 @@ namespace {
 using tensor::View;
 
 constexpr std::int64_t kRowsTogether = 4;  // of attention, an item of a parallel loop
+constexpr double kKeysExpected = 20.0;     // of each row
 
 View<float> sized(std::vector<float>& memory, std::int64_t rows, std::int64_t columns) {
   const auto size = static_cast<std::size_t>(rows * columns);
@@ -114,35 +115,55 @@ void feed_forward(const TransformerStack& stack, const FeedForwardWeights& weigh
   close_block(weights.norm, stack.pre_norm, out, x);
 }
 
-/// Calls body(row) for all rows, a few an item; `body` may use the scratch it is given.
-template <class Body>
-void for_rows(std::int64_t rows, const Body& body) {
-  parallel_for(
-      static_cast<std::size_t>((rows + kRowsTogether - 1) / kRowsTogether), [&](std::size_t item) {
-        const std::int64_t first = static_cast<std::int64_t>(item) * kRowsTogether;
-        std::vector<float> weights;
-        std::vector<const float*> keys;
-        std::vector<const float*> values;
-        for (std::int64_t row = first; row < std::min(first + kRowsTogether, rows); ++row) {
-          body(row, keys, values, weights);
-        }
-      });
-}
+/// Queries that attend to the same keys.
+struct AttentionGroup {
+  std::vector<const float*> keys;
+  std::vector<const float*> values;
+  std::vector<ops::AttentionQuery> queries;
+  std::vector<float> weights;
 
-/// keys and values of consecutive rows of `stride` floats: D keys at `key`, D values behind them.
-void list_rows(const float* key, std::int64_t count, std::int64_t stride, std::int64_t width,
-               std::vector<const float*>& keys, std::vector<const float*>& values) {
-  keys.clear();
-  values.clear();
-  for (std::int64_t j = 0; j < count; ++j) {
-    keys.push_back(key + j * stride);
-    values.push_back(key + j * stride + width);
+  void clear() {
+    keys.clear();
+    values.clear();
+    queries.clear();
   }
-}
+  /// `key` [D] with its value [D] behind it.
+  void add_key(const float* key, std::int64_t width) {
+    keys.push_back(key);
+    values.push_back(key + width);
+  }
+  void add_query(const float* query, std::int64_t position, float* out) {
+    queries.push_back({query, position, nullptr, out});
+  }
+  void run(const ops::RowAttention& shape) {
+    const std::int64_t floats = shape.heads * ops::attention_stride(keys.size());
+    weights.resize(queries.size() * static_cast<std::size_t>(floats));
+    float* at = weights.data();
+    for (ops::AttentionQuery& query : queries) {
+      query.weights = at;
+      at += floats;
+    }
+    ops::row_attention(shape, queries, keys, values);
+  }
+};
 
-float* scratch_weights(std::vector<float>& weights, std::int64_t heads, std::size_t keys) {
-  weights.resize(static_cast<std::size_t>(heads * ops::attention_stride(keys)));
-  return weights.data();
+/// Calls body(first, end, group) for all rows of `width` floats, a few an item, those of the same()
+/// keys together.
+template <class Same, class Body>
+void for_groups(std::int64_t rows, std::int64_t width, const Same& same, const Body& body) {
+  parallel_work(static_cast<std::size_t>((rows + kRowsTogether - 1) / kRowsTogether),
+                static_cast<double>(rows * width) * kKeysExpected / 10.0, [&](std::size_t item) {
+                  const std::int64_t begin = static_cast<std::int64_t>(item) * kRowsTogether;
+                  const std::int64_t stop = std::min(begin + kRowsTogether, rows);
+                  AttentionGroup group;
+                  for (std::int64_t first = begin; first < stop;) {
+                    std::int64_t end = first + 1;
+                    while (end < stop && same(first, end)) ++end;
+                    group.clear();
+                    body(first, end, group);
+                    first = end;
+                  }
+                });
 }
 
 void self_attention(const AttentionWeights& weights, const TransformerStack& stack,
@@ -161,19 +182,15 @@ void self_attention(const AttentionWeights& weights, const TransformerStack& sta
   }
   const View<float> context = sized(scratch.context, count, width);
   const ops::RowAttention shape = attention_shape(weights, stack.heads, width);
-  for_rows(count, [&](std::int64_t n, auto& keys, auto& values, auto& softmax) {
+  const auto alone = [](std::int64_t, std::int64_t) { return false; };
+  for_groups(count, width, alone, [&](std::int64_t n, std::int64_t /*end*/, AttentionGroup& group) {
     const DecoderRow& row = rows[static_cast<std::size_t>(n)];
-    keys.clear();
-    values.clear();
-    const auto add = [&](std::int32_t slot) {
-      keys.push_back(row.cache->rows[static_cast<std::size_t>(slot)] + offset);
-      values.push_back(keys.back() + width);
-    };
-    for (const std::int32_t slot : row.past) add(slot);
-    add(row.slot);
-    ops::row_attention(shape, qkv.data() + n * 3 * width, row.position, keys, values,
-                       scratch_weights(softmax, stack.heads, keys.size()),
-                       context.data() + n * width);
+    for (const std::int32_t slot : row.past) {
+      group.add_key(row.cache->rows[static_cast<std::size_t>(slot)] + offset, width);
+    }
+    group.add_key(row.cache->rows[static_cast<std::size_t>(row.slot)] + offset, width);
+    group.add_query(qkv.data() + n * 3 * width, row.position, context.data() + n * width);
+    group.run(shape);
   });
   const View<float> out = sized(scratch.inner, count, width);
   weights.output.forward(context, ops::Epilogue::kNone, scratch.linear, out);
@@ -191,27 +208,34 @@ void cross_attention(const AttentionWeights& weights, const TransformerStack& st
   weights.input.forward(in, ops::Epilogue::kNone, scratch.linear, queries);
   const View<float> context = sized(scratch.context, count, width);
   const ops::RowAttention shape = attention_shape(weights, stack.heads, width);
-  for_rows(count, [&](std::int64_t n, auto& keys, auto& values, auto& softmax) {
-    const DecoderRow& row = rows[static_cast<std::size_t>(n)];
-    const std::int64_t length = row.source->length;
-    keys.clear();
-    values.clear();
-    for (std::int64_t j = 0; j < length; ++j) {
-      keys.push_back(row.source->rows[static_cast<std::size_t>(j)] +
-                     static_cast<std::int64_t>(layer) * key_value_stride(width));
-      values.push_back(keys.back() + width);
-    }
-    const float* heads = scratch_weights(softmax, stack.heads, keys.size());
-    ops::row_attention(shape, queries.data() + n * width, row.position, keys, values,
-                       softmax.data(), context.data() + n * width);
-    if (row.alignment == nullptr || align == 0) return;
-    const std::int64_t stride = ops::attention_stride(keys.size());
-    for (std::int64_t j = 0; j < length; ++j) {
-      float sum = 0.0F;
-      for (std::int64_t head = 0; head < align; ++head) sum += heads[head * stride + j];
-      row.alignment[j] = sum / static_cast<float>(align);
-    }
-  });
+  const auto same_source = [&](std::int64_t a, std::int64_t b) {
+    return rows[static_cast<std::size_t>(a)].source == rows[static_cast<std::size_t>(b)].source;
+  };
+  for_groups(
+      count, width, same_source, [&](std::int64_t first, std::int64_t end, AttentionGroup& group) {
+        const SourceMemory& source = *rows[static_cast<std::size_t>(first)].source;
+        for (std::int64_t j = 0; j < source.length; ++j) {
+          group.add_key(source.rows[static_cast<std::size_t>(j)] +
+                            static_cast<std::int64_t>(layer) * key_value_stride(width),
+                        width);
+        }
+        for (std::int64_t n = first; n < end; ++n) {
+          group.add_query(queries.data() + n * width, rows[static_cast<std::size_t>(n)].position,
+                          context.data() + n * width);
+        }
+        group.run(shape);
+        const std::int64_t stride = ops::attention_stride(group.keys.size());
+        for (std::int64_t n = first; n < end; ++n) {
+          float* alignment = rows[static_cast<std::size_t>(n)].alignment;
+          if (alignment == nullptr || align == 0) continue;
+          const float* heads = group.queries[static_cast<std::size_t>(n - first)].weights;
+          for (std::int64_t j = 0; j < source.length; ++j) {
+            float sum = 0.0F;
+            for (std::int64_t head = 0; head < align; ++head) sum += heads[head * stride + j];
+            alignment[j] = sum / static_cast<float>(align);
+          }
+        }
+      });
   const View<float> out = sized(scratch.inner, count, width);
   weights.output.forward(context, ops::Epilogue::kNone, scratch.linear, out);
   close_block(weights.norm, stack.pre_norm, out, x);
@@ -233,14 +257,21 @@ void encoder_attention(const AttentionWeights& weights, const TransformerStack& 
   weights.input.forward(in, ops::Epilogue::kNone, scratch.linear, qkv);
   const View<float> context = sized(scratch.context, rows, width);
   const ops::RowAttention shape = attention_shape(weights, stack.heads, width);
-  for_rows(rows, [&](std::int64_t n, auto& keys, auto& values, auto& softmax) {
-    const Sentence& sentence = of_row[static_cast<std::size_t>(n)];
-    list_rows(qkv.data() + (sentence.first * 3 + 1) * width, sentence.length, 3 * width, width,
-              keys, values);
-    ops::row_attention(shape, qkv.data() + n * 3 * width, n - sentence.first, keys, values,
-                       scratch_weights(softmax, stack.heads, keys.size()),
-                       context.data() + n * width);
-  });
+  const auto same_sentence = [&](std::int64_t a, std::int64_t b) {
+    return of_row[static_cast<std::size_t>(a)].first == of_row[static_cast<std::size_t>(b)].first;
+  };
+  for_groups(rows, width, same_sentence,
+             [&](std::int64_t first, std::int64_t end, AttentionGroup& group) {
+               const Sentence& sentence = of_row[static_cast<std::size_t>(first)];
+               const float* key = qkv.data() + (sentence.first * 3 + 1) * width;
+               for (std::int64_t j = 0; j < sentence.length; ++j)
+                 group.add_key(key + j * 3 * width, width);
+               for (std::int64_t n = first; n < end; ++n) {
+                 group.add_query(qkv.data() + n * 3 * width, n - sentence.first,
+                                 context.data() + n * width);
+               }
+               group.run(shape);
+             });
   const View<float> out = sized(scratch.inner, rows, width);
   weights.output.forward(context, ops::Epilogue::kNone, scratch.linear, out);
   close_block(weights.norm, stack.pre_norm, out, x);

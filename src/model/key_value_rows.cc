@@ -1,17 +1,15 @@
 #include "model/key_value_rows.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <new>
 
 #include "base/error.h"
+#include "base/huge_pages.h"
 
 namespace nativo::model {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kSlab = 4 * kHugePage;
 
 }  // namespace
@@ -33,7 +31,7 @@ float* KeyValuePool::take() {
     slabs_.emplace_back(std::aligned_alloc(kHugePage, bytes));
     if (slabs_.back() == nullptr) throw std::bad_alloc();
     // Rows lie wherever one was free: with small pages each access would miss the TLB.
-    static_cast<void>(madvise(slabs_.back().get(), bytes, MADV_HUGEPAGE));
+    prefer_huge_pages(slabs_.back().get(), bytes);
     auto* const first = static_cast<float*>(slabs_.back().get());
     for (std::size_t row = rows; row-- > 0;) free_.push_back(first + row * floats);
   }

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "base/error.h"
-#include "base/parallel.h"
+#include "base/parallel_work.h"
 
 namespace nativo::model {
 namespace {
@@ -27,30 +27,33 @@ void best_outputs(const InferenceLinear& projection, tensor::View<const float> x
   // Each range of blocks is scanned in order, so that its best so far keep most logits out.
   const std::int64_t ranges = std::clamp<std::int64_t>(threads_here(), 1, std::max(blocks, 1L));
   scratch.best_ranges.resize(static_cast<std::size_t>(rows * ranges));
-  parallel_for(static_cast<std::size_t>(ranges), [&](std::size_t item) {
-    const auto range = static_cast<std::int64_t>(item);
-    std::vector<ops::Candidate>* candidates = scratch.best_ranges.data() + range * rows;
-    for (std::int64_t row = 0; row < rows; ++row) candidates[row].clear();
-    const auto logits = std::make_unique_for_overwrite<float[]>(
-        static_cast<std::size_t>(std::min(kRowsTogether, rows) * kBlock));
-    for (std::int64_t block = blocks * range / ranges; block < blocks * (range + 1) / ranges;
-         ++block) {
-      const std::int64_t first = block * kBlock;
-      const std::int64_t outputs = std::min(kBlock, projection.outputs() - first);
-      for (std::int64_t from = 0; from < rows; from += kRowsTogether) {
-        const std::int64_t some = std::min(kRowsTogether, rows - from);
-        projection.forward_outputs(x, scratch.linear, from, first, {logits.get(), {some, outputs}});
-        for (std::int64_t i = 0; i < some; ++i) {
-          const std::int64_t row = from + i;
-          const std::span<float> line(logits.get() + i * outputs,
-                                      static_cast<std::size_t>(outputs));
-          edit(static_cast<std::size_t>(row), static_cast<std::int32_t>(first), line);
-          scratch.sums[static_cast<std::size_t>(row * blocks + block)] = ops::scan_logits(
-              line, static_cast<std::int32_t>(first), count, with_sum, candidates[row]);
+  parallel_work(
+      static_cast<std::size_t>(ranges),
+      static_cast<double>(x.elements() * projection.outputs()) / 200.0, [&](std::size_t item) {
+        const auto range = static_cast<std::int64_t>(item);
+        std::vector<ops::Candidate>* candidates = scratch.best_ranges.data() + range * rows;
+        for (std::int64_t row = 0; row < rows; ++row) candidates[row].clear();
+        const auto logits = std::make_unique_for_overwrite<float[]>(
+            static_cast<std::size_t>(std::min(kRowsTogether, rows) * kBlock));
+        for (std::int64_t block = blocks * range / ranges; block < blocks * (range + 1) / ranges;
+             ++block) {
+          const std::int64_t first = block * kBlock;
+          const std::int64_t outputs = std::min(kBlock, projection.outputs() - first);
+          for (std::int64_t from = 0; from < rows; from += kRowsTogether) {
+            const std::int64_t some = std::min(kRowsTogether, rows - from);
+            projection.forward_outputs(x, scratch.linear, from, first,
+                                       {logits.get(), {some, outputs}});
+            for (std::int64_t i = 0; i < some; ++i) {
+              const std::int64_t row = from + i;
+              const std::span<float> line(logits.get() + i * outputs,
+                                          static_cast<std::size_t>(outputs));
+              edit(static_cast<std::size_t>(row), static_cast<std::int32_t>(first), line);
+              scratch.sums[static_cast<std::size_t>(row * blocks + block)] = ops::scan_logits(
+                  line, static_cast<std::int32_t>(first), count, with_sum, candidates[row]);
+            }
+          }
         }
-      }
-    }
-  });
+      });
   for (std::int64_t row = 0; row < rows; ++row) {
     BestLogits& result = best[static_cast<std::size_t>(row)];
     const ops::LogitBlock all = ops::sum_blocks(

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/parallel.h"
+#include "base/parallel_work.h"
 
 namespace nativo::ops {
 namespace {
@@ -34,10 +34,12 @@ float activated(Activation activation, float x) {
 void activate(Activation activation, tensor::View<float> x) {
   const std::span<float> values = x.span();
   constexpr std::size_t kBlock = 4096;
-  parallel_for((values.size() + kBlock - 1) / kBlock, [&](std::size_t item) {
-    const std::size_t end = std::min(values.size(), (item + 1) * kBlock);
-    for (std::size_t i = item * kBlock; i < end; ++i) values[i] = activated(activation, values[i]);
-  });
+  parallel_work((values.size() + kBlock - 1) / kBlock, static_cast<double>(values.size()),
+                [&](std::size_t item) {
+                  const std::size_t end = std::min(values.size(), (item + 1) * kBlock);
+                  for (std::size_t i = item * kBlock; i < end; ++i)
+                    values[i] = activated(activation, values[i]);
+                });
 }
 
 void multiply(tensor::View<float> x, tensor::View<const float> y) {

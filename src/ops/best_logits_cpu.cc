@@ -32,13 +32,24 @@ HWY_INLINE float largest(const float* logits, std::int64_t size) {
   const FloatTag d;
   const std::int64_t lanes = float_lanes();
   float most = -std::numeric_limits<float>::infinity();
-  auto vector = hn::Set(d, most);
+  const auto larger = [&](FloatVec best, std::int64_t at) {
+    const auto value = hn::LoadU(d, logits + at);
+    return hn::IfThenElse(hn::Gt(value, best), value, best);
+  };
+  // Four side by side: each waits for the one before.
+  auto first = hn::Set(d, most);
+  auto second = first;
+  auto third = first;
+  auto fourth = first;
   std::int64_t i = 0;
-  for (; i + lanes <= size; i += lanes) {
-    const auto value = hn::LoadU(d, logits + i);
-    vector = hn::IfThenElse(hn::Gt(value, vector), value, vector);
+  for (; i + 4 * lanes <= size; i += 4 * lanes) {
+    first = larger(first, i);
+    second = larger(second, i + lanes);
+    third = larger(third, i + 2 * lanes);
+    fourth = larger(fourth, i + 3 * lanes);
   }
-  most = hn::GetLane(hn::MaxOfLanes(d, vector));
+  for (; i + lanes <= size; i += lanes) first = larger(first, i);
+  most = hn::GetLane(hn::MaxOfLanes(d, hn::Max(hn::Max(first, second), hn::Max(third, fourth))));
   for (; i < size; ++i) {
     if (logits[i] > most) most = logits[i];
   }

@@ -6,7 +6,8 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/parallel.h"
+#include "base/huge_pages.h"
+#include "base/parallel_work.h"
 #include "ops/int8_gemm_cpu.h"
 
 namespace nativo::ops {
@@ -44,7 +45,10 @@ Int8Weight::Int8Weight(tensor::View<const std::int8_t> values, std::span<const f
     : layout_(layout), outputs_(values.size(0)), inputs_(values.size(1)) {
   NATIVO_CHECK(values.shape().rank() == 2 && inputs_ <= kMaxInputs, "an int8 weight is a matrix");
   NATIVO_CHECK(static_cast<std::int64_t>(scales.size()) == outputs_, "a scale an output");
-  packed_.resize(static_cast<std::size_t>(packed_size(layout_, outputs_, inputs_)));
+  const auto size = static_cast<std::size_t>(packed_size(layout_, outputs_, inputs_));
+  packed_.reserve(size);
+  prefer_huge_pages(packed_.data(), size);
+  packed_.resize(size);
   scales_.assign(static_cast<std::size_t>(round_up(outputs_, kInt8Block)), 1.0F);
   std::copy(scales.begin(), scales.end(), scales_.begin());
   moderate_ = std::all_of(scales_.begin(), scales_.end(), moderate_scale);
@@ -99,12 +103,13 @@ void quantize_activations(tensor::View<const float> x, Int8Rounding rounding,
                "quantised activations have another shape");
   constexpr std::int64_t kRows = 16;
   const std::int64_t rows = x.size(0);
-  parallel_for(static_cast<std::size_t>((rows + kRows - 1) / kRows), [&](std::size_t item) {
-    const std::int64_t first = static_cast<std::int64_t>(item) * kRows;
-    cpu::quantize_activations(x.data() + first * x.size(1), std::min(kRows, rows - first),
-                              x.size(1), rounding, codes.data() + first * codes.size(1),
-                              scales.data() + first);
-  });
+  parallel_work(static_cast<std::size_t>((rows + kRows - 1) / kRows),
+                static_cast<double>(x.elements()) / 4.0, [&](std::size_t item) {
+                  const std::int64_t first = static_cast<std::int64_t>(item) * kRows;
+                  cpu::quantize_activations(
+                      x.data() + first * x.size(1), std::min(kRows, rows - first), x.size(1),
+                      rounding, codes.data() + first * codes.size(1), scales.data() + first);
+                });
 }
 
 void quantize_weight(tensor::View<const float> weight, Int8Rounding rounding,
@@ -142,22 +147,23 @@ void int8_linear(tensor::View<const std::uint8_t> codes, tensor::View<const floa
                "int8_linear: bias differs");
   const std::int64_t width = y.size(1);
   const bool vnni = weight.layout() == Int8Layout::kVnni;
-  parallel_for(static_cast<std::size_t>((width + kInt8Block - 1) / kInt8Block),
-               [&](std::size_t item) {
-                 const std::int64_t column = static_cast<std::int64_t>(item) * kInt8Block;
-                 const cpu::Int8Block block = {codes.data(),
-                                               codes.size(1),
-                                               scales.data(),
-                                               y.size(0),
-                                               &weight,
-                                               first + column,
-                                               std::min(kInt8Block, width - column),
-                                               bias.empty() ? nullptr : bias.data(),
-                                               epilogue == Epilogue::kRelu,
-                                               y.data() + column,
-                                               width};
-                 vnni ? cpu::int8_block_vnni(block) : cpu::int8_block_plain(block);
-               });
+  // Some 200 multiplications a nanosecond.
+  parallel_work(static_cast<std::size_t>((width + kInt8Block - 1) / kInt8Block),
+                static_cast<double>(codes.elements() * width) / 200.0, [&](std::size_t item) {
+                  const std::int64_t column = static_cast<std::int64_t>(item) * kInt8Block;
+                  const cpu::Int8Block block = {codes.data(),
+                                                codes.size(1),
+                                                scales.data(),
+                                                y.size(0),
+                                                &weight,
+                                                first + column,
+                                                std::min(kInt8Block, width - column),
+                                                bias.empty() ? nullptr : bias.data(),
+                                                epilogue == Epilogue::kRelu,
+                                                y.data() + column,
+                                                width};
+                  vnni ? cpu::int8_block_vnni(block) : cpu::int8_block_plain(block);
+                });
 }
 
 }  // namespace nativo::ops

@@ -107,21 +107,54 @@ struct Sums<0> {
                                  const Outputs& /*outputs2*/) const {}
 };
 
+/// Lines of memory that a tile asks for beside its work, one a step: the weights that come next.
+/// The processor's own prefetcher has to find its way anew in every page.
+struct Ahead {
+  const std::int8_t* from;
+  std::int64_t lines;
+};
+
 template <int kRows>
 NATIVO_VNNI void tile(const Int8Block& block, std::int64_t row, std::int64_t inputs4,
-                      const std::int8_t* weight) {
+                      const std::int8_t* weight, Ahead ahead) {
   const std::int64_t stride = inputs4 * kGroupBytes;
   const std::uint8_t* codes = block.codes + row * block.code_stride;
   Sums<kRows> sums;
   sums.clear();
-  for (std::int64_t i = 0; i < inputs4; ++i) {
+  const auto add = [&](std::int64_t i) __attribute__((always_inline)) NATIVO_VNNI {
     const std::int8_t* w = weight + i * kGroupBytes;
     sums.add(codes + i * kVnniInputs, block.code_stride, _mm512_loadu_si512(w),
              _mm512_loadu_si512(w + stride), _mm512_loadu_si512(w + 2 * stride));
+  };
+  std::int64_t i = 0;
+  for (; i < ahead.lines; ++i) {
+    __builtin_prefetch(ahead.from + i * kGroupBytes, 0, 2);
+    add(i);
   }
+  for (; i < inputs4; ++i) add(i);
   sums.finish(block, row, outputs_of(block, 0), outputs_of(block, kVnniOutputs),
               outputs_of(block, 2 * kVnniOutputs));
 }
+
+/// What a tile asks for: of the three lines a step that the next block has, the share that falls to
+/// its rows.
+class NextBlock {
+ public:
+  NextBlock(const std::int8_t* next, std::int64_t inputs4, std::int64_t rows)
+      : next_(next), lines_(next == nullptr ? 0 : kGroups * inputs4), most_(inputs4), rows_(rows) {}
+
+  Ahead share(std::int64_t row, std::int64_t count) const {
+    const std::int64_t begin = lines_ * row / rows_;
+    const std::int64_t end = lines_ * (row + count) / rows_;
+    return {next_ + begin * kGroupBytes, std::min(end - begin, most_)};
+  }
+
+ private:
+  const std::int8_t* next_;
+  std::int64_t lines_;
+  std::int64_t most_;
+  std::int64_t rows_;
+};
 
 }  // namespace
 
@@ -138,10 +171,17 @@ void int8_block_vnni(const Int8Block& block) {
   const std::int64_t inputs4 = (block.weight->inputs() + kVnniInputs - 1) / kVnniInputs;
   const std::int8_t* weight =
       block.weight->packed() + block.first / kVnniOutputs * inputs4 * kGroupBytes;
+  const bool last = block.first + kInt8Block >= block.weight->outputs();
+  const NextBlock next(last ? nullptr : weight + kGroups * inputs4 * kGroupBytes, inputs4,
+                       block.rows);
   std::int64_t row = 0;
-  for (; row + 8 <= block.rows; row += 8) tile<8>(block, row, inputs4, weight);
-  for (; row + 4 <= block.rows; row += 4) tile<4>(block, row, inputs4, weight);
-  for (; row < block.rows; ++row) tile<1>(block, row, inputs4, weight);
+  for (; row + 8 <= block.rows; row += 8) {
+    tile<8>(block, row, inputs4, weight, next.share(row, 8));
+  }
+  for (; row + 4 <= block.rows; row += 4) {
+    tile<4>(block, row, inputs4, weight, next.share(row, 4));
+  }
+  for (; row < block.rows; ++row) tile<1>(block, row, inputs4, weight, next.share(row, 1));
 }
 
 }  // namespace nativo::ops::cpu

@@ -1,7 +1,7 @@
-// Attention of one query row to a list of key and value rows, all heads: what decoding with caches
+// Attention of query rows to one list of key and value rows, all heads: what decoding with caches
 // and encoding without padding need. Not here: training (ops/attention.h).
-// Rule: the result depends on the rows listed and their order alone; one thread, no allocation
-// beyond the caller's scratch.
+// Rule: a query's result depends on it and the rows listed in their order alone, not on the queries
+// beside it; one thread, no allocation beyond the caller's scratch.
 #pragma once
 
 #include <cstddef>
@@ -30,11 +30,17 @@ struct RowAttention {
   return static_cast<std::int64_t>((keys + 15) / 16 * 16);
 }
 
-/// out[H D] = per head softmax(scale * q . k) v (overwrites), for the query `q` [H D] at place
-/// `position` among the keys. `keys` and `values` point to rows of [H D], at least one. `weights`
-/// [H, attention_stride(keys)] is scratch and holds the softmax afterwards, zeros behind it.
-void row_attention(const RowAttention& shape, const float* query, std::int64_t position,
-                   std::span<const float* const> keys, std::span<const float* const> values,
-                   float* weights, float* out);
+struct AttentionQuery {
+  const float* values = nullptr;  ///< q [H D]
+  std::int64_t position = 0;      ///< its place among the keys
+  /// [H, attention_stride(keys)], scratch: holds the softmax afterwards, zeros behind it.
+  float* weights = nullptr;
+  float* out = nullptr;  ///< [H D]
+};
+
+/// Each query's out = per head softmax(scale * q . k) v (overwrites). `keys` and `values` point to
+/// rows of [H D], at least one.
+void row_attention(const RowAttention& shape, std::span<const AttentionQuery> queries,
+                   std::span<const float* const> keys, std::span<const float* const> values);
 
 }  // namespace nativo::ops

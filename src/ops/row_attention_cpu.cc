@@ -1,4 +1,4 @@
-// One query row at a time: products four keys at a time, sums head by head.
+// Products four keys at a time, sums head by head; each by all queries while it is in the cache.
 #include <algorithm>
 #include <limits>
 
@@ -150,15 +150,15 @@ void softmax(float* x, std::int64_t size) {
   }
 }
 
-void row_attention_kernel(const RowAttention& shape, const float* query, std::int64_t position,
-                          std::span<const float* const> keys, std::span<const float* const> values,
-                          float* weights, float* out) {
+void row_attention_kernel(const RowAttention& shape, std::span<const AttentionQuery> queries,
+                          std::span<const float* const> keys,
+                          std::span<const float* const> values) {
   const auto count = static_cast<std::int64_t>(keys.size());
   const std::int64_t stride = attention_stride(keys.size());
   const std::int64_t size = shape.head_size;
   const RelativePositions& relative = shape.relative;
-  const auto place = [&](std::int64_t j) {
-    return (std::clamp(j - position, -relative.most, relative.most) + relative.most) * size;
+  const auto place = [&](std::int64_t j, const AttentionQuery& query) {
+    return (std::clamp(j - query.position, -relative.most, relative.most) + relative.most) * size;
   };
   // Keys in their order, so that memory is read as it lies; what comes next is asked for.
   for (std::int64_t j = 0; j < count; j += kKeysTogether) {
@@ -173,20 +173,26 @@ void row_attention_kernel(const RowAttention& shape, const float* query, std::in
           prefetch(keys[static_cast<std::size_t>(i + 2 * kKeysTogether)] + head * size, size);
         }
       }
-      dots(query + head * size, rows, head * size, size, shape.scale, weights + head * stride + j);
+      for (const AttentionQuery& query : queries) {
+        dots(query.values + head * size, rows, head * size, size, shape.scale,
+             query.weights + head * stride + j);
+      }
     }
   }
   for (std::int64_t head = 0; head < shape.heads; ++head) {
-    float* w = weights + head * stride;
-    for (std::int64_t j = 0; relative.keys != nullptr && j < count; ++j) {
-      w[j] += shape.scale * dot(query + head * size, relative.keys + place(j), size);
-    }
-    std::fill(w + count, w + stride, -std::numeric_limits<float>::infinity());
-    softmax(w, stride);
-    float* to = out + head * size;
-    weighted_sum(values, head * size, w, size, to);
-    for (std::int64_t j = 0; relative.values != nullptr && j < count; ++j) {
-      add_scaled(relative.values + place(j), w[j], size, to);
+    for (const AttentionQuery& query : queries) {
+      float* w = query.weights + head * stride;
+      for (std::int64_t j = 0; relative.keys != nullptr && j < count; ++j) {
+        w[j] +=
+            shape.scale * dot(query.values + head * size, relative.keys + place(j, query), size);
+      }
+      std::fill(w + count, w + stride, -std::numeric_limits<float>::infinity());
+      softmax(w, stride);
+      float* to = query.out + head * size;
+      weighted_sum(values, head * size, w, size, to);
+      for (std::int64_t j = 0; relative.values != nullptr && j < count; ++j) {
+        add_scaled(relative.values + place(j, query), w[j], size, to);
+      }
     }
   }
 }
@@ -200,11 +206,9 @@ namespace {
 HWY_EXPORT(row_attention_kernel);
 }  // namespace
 
-void row_attention(const RowAttention& shape, const float* query, std::int64_t position,
-                   std::span<const float* const> keys, std::span<const float* const> values,
-                   float* weights, float* out) {
-  HWY_DYNAMIC_DISPATCH(row_attention_kernel)
-  (shape, query, position, keys, values, weights, out);
+void row_attention(const RowAttention& shape, std::span<const AttentionQuery> queries,
+                   std::span<const float* const> keys, std::span<const float* const> values) {
+  HWY_DYNAMIC_DISPATCH(row_attention_kernel)(shape, queries, keys, values);
 }
 
 }  // namespace nativo::ops

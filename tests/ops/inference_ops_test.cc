@@ -154,7 +154,19 @@ TEST(RowAttention, AgreesWithTheFormula) {
         const auto stride = static_cast<std::size_t>(attention_stride(count));
         std::vector<float> weights(heads * stride, 9.0F);
         std::vector<float> out(width, 9.0F);
-        row_attention(shape, qf.data(), position, keys, values, weights.data(), out.data());
+        // Three queries, the middle one's result the same as alone.
+        std::vector<float> beside(2 * width, 9.0F);
+        std::vector<float> weights_beside(2 * weights.size(), 9.0F);
+        const AttentionQuery queries[] = {
+            {vf.data(), 0, weights_beside.data(), beside.data()},
+            {qf.data(), position, weights.data(), out.data()},
+            {kf.data(), size(count), weights_beside.data() + weights.size(),
+             beside.data() + width}};
+        row_attention(shape, queries, keys, values);
+        std::vector<float> alone(width, 9.0F);
+        const AttentionQuery one{qf.data(), position, weights_beside.data(), alone.data()};
+        row_attention(shape, {&one, 1}, keys, values);
+        EXPECT_EQ(out, alone) << name;
         EXPECT_LT(relative_error(out, expected), kF32) << name;
         for (std::size_t h = heads; h-- > 0;) {
           for (std::size_t j = count; j < stride; ++j) EXPECT_EQ(weights[h * stride + j], 0.0F);
