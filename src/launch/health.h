@@ -41,6 +41,10 @@ struct HealthLimits {
 /// on the node for a moment do not make it a slow one.
 inline constexpr double kMeasureSeconds = 0.2;
 
+/// Seconds that this thread has computed. Speeds are measured by it: what others take of the node's
+/// time is not in it.
+[[nodiscard]] double thread_seconds();
+
 /// A computation with a known answer: "" when it came out, otherwise what was wrong with it. Fills
 /// in how fast it was, operations a second.
 using Arithmetic = std::function<std::string(double& rate)>;

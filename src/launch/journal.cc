@@ -91,10 +91,11 @@ void Journal::raise_fence(const std::string& job, std::int64_t restart) {
     io::write_file_atomically(training / "fence.json", text);
   }
   io::posix_disk().make_folders(heartbeat_folder(run_, restart));
-  for (const auto& [number, folder] : numbered_entries(launch_folder(run_), "heartbeats-")) {
-    if (number >= restart) continue;
+  for (const auto& entry : numbered_entries(launch_folder(run_), "heartbeats-")) {
+    if (entry.first >= restart) continue;
     attempt("heartbeats of an earlier start", [&] {
-      if (number + kHeartbeatsKept > restart) {
+      const fs::path& folder = entry.second;
+      if (entry.first + kHeartbeatsKept > restart) {
         io::posix_disk().create(folder / "overtaken");
       } else {
         io::posix_disk().remove_all(folder);
@@ -119,6 +120,7 @@ void Journal::event(std::string_view name, std::int64_t step, const Json& detail
   Json line = {{"time", unix_seconds()}, {"event", name}, {"step", step}};
   line.update(detail);
   attempt("events.jsonl", [&] {
+    io::posix_disk().make_folders(active());  // before the first start there is none
     io::posix_disk().append(active() / "events.jsonl")->write(dump_json(line) + '\n');
   });
 }

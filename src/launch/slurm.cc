@@ -54,14 +54,15 @@ std::optional<double> test_only_start(std::string_view answer) {
 }
 
 JobState job_state(const std::string& job) {
-  const Output queue = ask({"squeue", "--noheader", "--jobs=" + job, "--format=%T|%N|%r"});
+  const Output queue =
+      ask({"squeue", "--noheader", "--states=all", "--jobs=" + job, "--format=%T|%N|%r"});
   if (queue.ok() && !trim(queue.out).empty()) {
     const std::string line = first_line(queue.out);
     const std::vector<std::string_view> parts = split(line, '|');
     if (parts.size() == 3) {
       return {.state = std::string(parts[0]),
               .nodes = std::string(parts[1]),
-              .reason = parts[2] == "None" ? "" : std::string(parts[2])};
+              .reason = parts[0] == "PENDING" ? std::string(parts[2]) : ""};
     }
   }
   const Output over = run_command({"sacct", "--noheader", "--parsable2", "--allocations",

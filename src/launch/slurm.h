@@ -30,7 +30,7 @@ struct JobState {
   std::string reason;  ///< why it waits; "" = it does not
 };
 
-/// By squeue, or for jobs that are over, sacct where accounting is there. Throws
+/// By squeue, or for jobs that have been over for a while, sacct where accounting is there. Throws
 /// Error(kMissingInput) where Slurm's commands are not installed.
 [[nodiscard]] JobState job_state(const std::string& job);
 

@@ -69,12 +69,12 @@ std::string random_name() {
 
 }  // namespace
 
-NeighbourMemory::NeighbourMemory(DataParallel& parallel, const fs::path& train_dir, std::string key,
-                                 const fs::path& dir)
+NeighbourMemory::NeighbourMemory(DataParallel& parallel, const fs::path& train_dir,
+                                 const std::string& key, const fs::path& dir)
     : parallel_(parallel),
       world_(parallel.grid().world()),
       fence_(train_dir),
-      key_(std::move(key)),
+      key_(dist::broadcast_text(world_, world_.is_root() ? key : "", 0)),
       run_(dist::broadcast_text(world_, world_.is_root() ? random_name() : "", 0)),
       links_(world_.split(0, world_.rank())) {
   const std::string run =

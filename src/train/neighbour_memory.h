@@ -39,10 +39,10 @@ struct FoundState {
 /// All ranks call all functions together.
 class NeighbourMemory {
  public:
-  /// `dir` is a memory file system, of each node its own. `key` as of CheckpointStore. `parallel`,
-  /// of several ranks, outlives this.
-  NeighbourMemory(DataParallel& parallel, const std::filesystem::path& train_dir, std::string key,
-                  const std::filesystem::path& dir);
+  /// `dir` is a memory file system, of each node its own. `key` as of CheckpointStore: the first
+  /// rank's. `parallel`, of several ranks, outlives this.
+  NeighbourMemory(DataParallel& parallel, const std::filesystem::path& train_dir,
+                  const std::string& key, const std::filesystem::path& dir);
   /// What is under way is given up; what is whole stays.
   ~NeighbourMemory();
   NeighbourMemory(const NeighbourMemory&) = delete;

@@ -233,3 +233,22 @@ scenario_stage_arrays() {
   [ "$nodes_used" -gt 1 ] || fail "all tasks ran on one node"
   echo "$name: $blocks blocks of translate by 3 of 4 tasks on $nodes_used nodes, the same bytes"
 }
+
+# Nothing is saved on the way, but copied every second step into the memory of the ranks' nodes and of their
+# neighbours. A rank is killed, and then a node with all that it holds: what is done again is what was not copied.
+scenario_neighbour_memory() {
+  configure "$grid_and_a_spare"
+  cluster_up
+  submit --set train.checkpoint_every=1000 --set dist.neighbour_every=2
+  at_step 12
+  kill -KILL "$(one_rank)"
+  await 60 "the first recovery" grep -qs '"event":"recovery"' "$run/train/events.jsonl"
+  await 60 "step 30" step_reached 30
+  "$cluster" kill-node 2
+  await 90 "the second recovery" sh -c "[ \"\$(grep -c '\"event\":\"recovery\"' '$run/train/events.jsonl')\" = 2 ]"
+  "$cluster" start-node 2
+  finish
+  recovered 2 "rank [0-3] on n3: Killed" 60
+  [ "$(events "max(x['steps_lost'] for x in e if x['event'] == 'recovery')")" -le 6 ] || fail "too many steps were lost"
+  [ "$(events "min(x['step'] for x in e if x['event'] == 'recovery')")" -ge 6 ] || fail "the copies were not used"
+}

@@ -244,6 +244,7 @@ TEST_F(SupervisorTest, GivesUpWhenItsBudgetIsSpent) {
 }
 
 TEST_F(SupervisorTest, LeavesABadNodeOutAndNamesIt) {
+  fs::remove_all(run_ / "train");  // as before the first start
   set_health(
       R"({"node":"here","checks":[{"name":"arithmetic","good":false,"shared":false,"found":"1 + 1 = 3","value":0}]})");
   options_.requeue = false;
