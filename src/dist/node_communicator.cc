@@ -36,6 +36,11 @@ Place place_of(const Fabric& fabric) {
   return place;
 }
 
+/// Of nothing, too, which may lie nowhere.
+void copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
 std::string waiting_for(const Communicator& ranks, std::string_view what) {
   return fmt::format("rank {} gives up sharing memory for {}", ranks.rank(), what);
 }
@@ -415,7 +420,7 @@ void NodeCommunicator::all_reduce_small(const Operation& operation) {
   const Values& values = operation.values;
   const Views& stage = stages_[stage_];
   stage_ ^= 1;
-  std::memcpy(stage[static_cast<std::size_t>(place().node_rank)], values.data, values.bytes());
+  copy_bytes(stage[static_cast<std::size_t>(place().node_rank)], values.data, values.bytes());
   node_barrier();
   with_numbers(values, [&]<class Number>(Number, auto) {
     using Stored = typename Number::Stored;
@@ -445,14 +450,14 @@ void NodeCommunicator::run_staged(const Operation& operation) {
     std::byte* mine = stage[static_cast<std::size_t>(place().node_rank)];
     for (std::size_t r = 0; r < parts.size(); ++r) {
       if (!reduces && r != me) continue;
-      std::memcpy(mine + round.at[r] * element, values.data + round.from[r] * element,
-                  round.count[r] * element);
+      copy_bytes(mine + round.at[r] * element, values.data + round.from[r] * element,
+                 round.count[r] * element);
     }
     node_barrier();
     if (reduces) reduce_round(values, stage, round);
     if (!gathers) {
-      std::memcpy(values.data + round.from[me] * element, mine + round.at[me] * element,
-                  round.count[me] * element);
+      copy_bytes(values.data + round.from[me] * element, mine + round.at[me] * element,
+                 round.count[me] * element);
       continue;
     }
     if (place().nodes > 1) exchange_parts(values, stage, round);
