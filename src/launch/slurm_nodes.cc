@@ -54,7 +54,8 @@ class SlurmNodes final : public Nodes {
     std::vector<std::string> names = names_;
     // The supervisor's own node comes last: where there are spares, a fault of the ranks' nodes
     // then leaves it alone.
-    std::ranges::stable_partition(names, [&](const std::string& name) { return name != here_; });
+    std::stable_partition(names.begin(), names.end(),
+                          [&](const std::string& name) { return name != here_; });
     return names;
   }
 
