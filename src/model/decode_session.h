@@ -29,8 +29,9 @@ class DecodeSession {
   [[nodiscard]] std::int64_t length() const;
   [[nodiscard]] std::int64_t capacity() const;
 
- private:
   struct State;
+
+ private:
   std::unique_ptr<State> state_;
 };
 

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -20,13 +22,14 @@
 namespace nativo::model {
 namespace {
 
-/// The names and shapes of all parameters, in the order of model_tensors.
-/// `config` is that of part `rank` of `ranks`.
+/// The names and shapes of all parameters, in the order of model_tensors. `config` is that of part
+/// `rank` of `ranks`.
 std::vector<Parameter> list_parameters(const DecoderConfig& config,
-                                       const Quantization& quantization, float* memory,
-                                       std::int64_t rank, std::int64_t ranks) {
+                                       const Quantization& quantization,
+                                       const tensor::AnyView& memory, std::int64_t rank,
+                                       std::int64_t ranks) {
   std::vector<Parameter> list;
-  float* next = memory;
+  std::size_t next = 0;
   std::int64_t at = -1;
   enum class Cut { kNone, kRows, kColumns, kSummed };
   const auto add = [&](std::string name, std::vector<std::int64_t> shape, Cut cut = Cut::kNone) {
@@ -34,18 +37,13 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config,
     if (cut == Cut::kRows) part = row_part(shape, rank, ranks);
     if (cut == Cut::kColumns) part = column_part(shape, rank, ranks);
     part.is_summed = cut == Cut::kSummed && ranks > 1;
-    std::int64_t elements = 1;
-    for (const std::int64_t size : shape) elements *= size;
+    std::size_t elements = 1;
+    for (const std::int64_t size : shape) elements *= static_cast<std::size_t>(size);
     const bool decays = shape.size() > 1;
     const bool quantized = quantization.format && name.ends_with("_proj.weight");
-    if (quantized) elements = 0;
-    list.push_back({std::move(name),
-                    std::move(shape),
-                    {next, static_cast<std::size_t>(elements)},
-                    {},
-                    decays,
-                    at,
-                    std::move(part)});
+    list.push_back({std::move(name), std::move(shape), {}, {}, decays, at, std::move(part)});
+    if (quantized) return;
+    list.back().set_stored(tensor::part(memory, next, elements));
     next += elements;
   };
   const std::int64_t width = config.hidden_size;
@@ -87,15 +85,16 @@ std::vector<Parameter> list_parameters(const DecoderConfig& config,
   return list;
 }
 
-/// Reserves zeroed memory for the f32 parameters, or for their gradients.
-float* reserve_parameters(tensor::Arena& arena, const DecoderConfig& config,
-                          const Quantization& quantization, const char* purpose,
-                          dist::Communicator* in_common = nullptr) {
+/// Reserves zeroed memory for the parameters that are not quantised, or for their gradients.
+template <class T>
+tensor::View<T> reserve_parameters(tensor::Arena& arena, const DecoderConfig& config,
+                                   const Quantization& quantization, const char* purpose,
+                                   dist::Communicator* in_common = nullptr) {
   tensor::ArenaPlan plan;
-  const auto slot = plan.add<float>(
+  const auto slot = plan.add<T>(
       purpose, {config.parameter_count() - quantized_parameter_count(config, quantization)});
   reserve_in_common(arena, plan, fmt::format("the {}", purpose), in_common);
-  return arena.view<float>(slot).data();
+  return arena.view<T>(slot);
 }
 
 /// See LayerShards::fill; of what is not quantised.
@@ -103,130 +102,170 @@ void fill_parameters(const DecoderCore& core, const LayerShards::RunAll& run_all
                      const std::function<void(std::size_t, std::span<float>)>& make) {
   if (core.shards) return core.shards->fill(run_all, make);
   run_all(core.list.size(), [&](std::size_t index) {
-    const std::span<float> value = core.list[index].value;
-    if (!value.empty() && is_ours(core, index)) make(index, value);
+    const Parameter& parameter = core.list[index];
+    if (parameter.elements() == 0 || !is_ours(core, index)) return;
+    if (!parameter.value.empty()) return make(index, parameter.value);
+    std::vector<float> made(parameter.elements());
+    make(index, made);
+    tensor::write(made, parameter.stored);
   });
 }
 
-/// log p(target) of each target, and the greedy tokens where `argmax` is not empty.
-std::vector<double> target_log_probs(DecoderPass& pass, std::span<std::int32_t> argmax) {
-  const std::span<const std::int32_t> targets(pass.prepared().target);
-  std::vector<double> log_prob(targets.size());
-  if (targets.empty()) {
+/// log p(target) of each target, and the greedy tokens if `wants_argmax`.
+template <class T>
+TargetResults score_targets(DecoderPass<T>& pass, bool wants_argmax) {
+  if (pass.prepared().target.empty()) {
     pass.attend();
-    return log_prob;
+    return {};
   }
   pass.run_layers();
-  pass.for_logits([&](std::size_t first, tensor::View<float> logits) {
+  BatchTables& tables = pass.tables();
+  pass.for_logits([&](std::size_t first, tensor::View<T> logits) {
     const auto size = static_cast<std::size_t>(logits.size(0));
-    ops::cross_entropy_forward(logits, targets.subspan(first, size),
-                               std::span(log_prob).subspan(first, size),
-                               argmax.empty() ? argmax : argmax.subspan(first, size));
+    ops::cross_entropy_forward(
+        logits, tables.target.subspan(first, size), tables.log_prob.subspan(first, size),
+        wants_argmax ? tables.argmax.subspan(first, size) : std::span<std::int32_t>());
   });
-  return log_prob;
+  return tables.results();
 }
 
-}  // namespace
-
-Decoder::Decoder(const DecoderConfig& config, const Quantization& quantization,
-                 const DecoderRanks& ranks)
-    : state_(std::make_unique<State>()) {
-  const std::int64_t parts = ranks.tensor == nullptr ? 1 : ranks.tensor->size();
-  const std::int64_t part = ranks.tensor == nullptr ? 0 : ranks.tensor->rank();
-  state_->whole = config;
-  state_->config = tensor_part(config, parts);
-  state_->ranks = ranks;
-  if (parts == 1) state_->ranks.tensor = nullptr;
-  const bool is_apart = ranks.weights != nullptr && ranks.weights->place().nodes > 1;
-  if (is_apart && !quantization.format) {
-    state_->shards = std::make_unique<LayerShards>(state_->config, *ranks.weights);
+/// Memory for the parameters, and all that points into it.
+template <class T>
+void lay_out_parameters(TypedCore<T>& core, const Quantization& quantization, std::int64_t part,
+                        std::int64_t parts) {
+  tensor::View<T> memory;
+  const bool is_apart =
+      core.ranks.weights != nullptr && core.ranks.weights->place().nodes > 1 && !quantization.format;
+  if constexpr (std::is_same_v<T, float>) {
+    if (is_apart) {
+      core.shards = std::make_unique<LayerShards>(core.config, *core.ranks.weights);
+      memory = {core.shards->addresses(), {core.config.parameter_count()}};
+    }
   }
-  float* memory = state_->shards ? state_->shards->addresses()
-                                 : reserve_parameters(state_->parameter_memory, state_->config,
-                                                      quantization, "parameters", ranks.weights);
-  state_->parameters = model_weights(model_tensors(state_->config, quantization, memory));
-  state_->list = list_parameters(state_->config, quantization, memory, part, parts);
-  if (state_->shards) state_->shards->bind(state_->list, state_->parameters);
-  allocate_quantized(*state_, quantization);
-  for (LayerWeights& layer : state_->parameters.layers) {
+  if (!core.shards) {
+    memory = reserve_parameters<T>(core.parameter_memory, core.config, quantization, "parameters",
+                                   core.ranks.weights);
+  }
+  core.parameters = model_weights(model_tensors(core.config, quantization, memory));
+  core.list = list_parameters(core.config, quantization, memory, part, parts);
+  if constexpr (std::is_same_v<T, float>) {
+    if (core.shards) core.shards->bind(core.list, core.parameters);
+  }
+  allocate_quantized(core, quantization);
+  for (LayerWeights<T>& layer : core.parameters.layers) {
     if (part == 0) break;  // what is added once, one rank adds to the sum
     layer.output.bias = {};
     layer.down.bias = {};
   }
 }
 
+}  // namespace
+
+Decoder::Decoder(const DecoderConfig& config, const Quantization& quantization,
+                 const DecoderRanks& ranks, const Numbers& numbers)
+    : state_(std::make_unique<State>()) {
+  tensor::require_device(numbers.device);
+  const bool is_bf16 = numbers.type == tensor::DType::kBf16;
+  NATIVO_CHECK(is_bf16 || numbers.type == tensor::DType::kF32, "decoders compute in f32 or bf16");
+  NATIVO_CHECK(!is_bf16 || numbers.device.is_cuda(), "arithmetic in bf16 is a GPU's");
+  NATIVO_CHECK(!numbers.device.is_cuda() || ranks.weights == nullptr,
+               "ranks on GPUs have nothing in common");
+  if (is_bf16) state_->typed.emplace<TypedCore<tensor::bf16>>();
+  const std::int64_t parts = ranks.tensor == nullptr ? 1 : ranks.tensor->size();
+  const std::int64_t part = ranks.tensor == nullptr ? 0 : ranks.tensor->rank();
+  DecoderCore& common = core();
+  common.whole = config;
+  common.config = tensor_part(config, parts);
+  common.ranks = ranks;
+  if (parts == 1) common.ranks.tensor = nullptr;
+  common.numbers = numbers;
+  for (tensor::Arena* arena : {&common.parameter_memory, &common.own_gradients,
+                               &common.quantized.memory, &common.pass_memory}) {
+    *arena = tensor::Arena(numbers.device);
+  }
+  std::visit([&](auto& typed) { lay_out_parameters(typed, quantization, part, parts); },
+             state_->typed);
+}
+
 Decoder::~Decoder() = default;
 Decoder::Decoder(Decoder&&) noexcept = default;
 Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 
-const DecoderConfig& Decoder::config() const { return state_->whole; }
+DecoderCore& Decoder::core() { return state_->core(); }
 
-const DecoderRanks& Decoder::ranks() const { return state_->ranks; }
+const DecoderCore& Decoder::core() const { return state_->core(); }
 
-bool Decoder::gathers_layers() const { return state_->shards != nullptr; }
+const DecoderConfig& Decoder::config() const { return core().whole; }
 
-std::span<Parameter> Decoder::parameters() { return state_->list; }
+const DecoderRanks& Decoder::ranks() const { return core().ranks; }
 
-std::span<const Parameter> Decoder::parameters() const { return state_->list; }
+const Numbers& Decoder::numbers() const { return core().numbers; }
 
-const Quantization& Decoder::quantization() const { return state_->quantized.options; }
+bool Decoder::gathers_layers() const { return core().shards != nullptr; }
+
+std::span<Parameter> Decoder::parameters() { return core().list; }
+
+std::span<const Parameter> Decoder::parameters() const { return core().list; }
+
+const Quantization& Decoder::quantization() const { return core().quantized.options; }
 
 void Decoder::load(const std::function<void(const Parameter&, std::span<float>)>& read) {
   const auto one_by_one = [](std::size_t count, const std::function<void(std::size_t)>& body) {
     for (std::size_t i = 0; i < count; ++i) body(i);
   };
-  fill_parameters(*state_, one_by_one, [&](std::size_t index, std::span<float> values) {
-    read(state_->list[index], values);
+  fill_parameters(core(), one_by_one, [&](std::size_t index, std::span<float> values) {
+    read(core().list[index], values);
   });
-  if (quantization().format) load_quantized(*state_, read);
-  meet(*state_);
+  if (quantization().format) {
+    std::visit([&](auto& typed) { load_quantized(typed, read); }, state_->typed);
+  }
+  meet(core());
 }
 
 void Decoder::read_merged(std::size_t index, std::span<float> values) const {
-  model::read_merged(*state_, index, values);
+  std::visit([&](const auto& typed) { model::read_merged(typed, index, values); }, state_->typed);
 }
 
 void Decoder::read_whole(std::size_t index, std::span<float> values) const {
-  const Parameter& parameter = state_->list.at(index);
+  const Parameter& parameter = core().list.at(index);
   if (!parameter.part.is_cut()) return read_merged(index, values);
   std::size_t elements = 1;
   for (const std::int64_t size : parameter.shape) elements *= static_cast<std::size_t>(size);
   std::vector<float> mine(elements);
   read_merged(index, mine);
-  gather_whole(*state_->ranks.tensor, parameter.part, mine, values);
+  gather_whole(*core().ranks.tensor, parameter.part, mine, values);
 }
 
 void Decoder::read_whole_adapter(std::size_t index, std::span<float> values) const {
   const Parameter& parameter = trainable()[index];
-  if (parameter.part.is_cut()) {
-    gather_whole(*state_->ranks.tensor, parameter.part, parameter.value, values);
-  } else {
-    std::ranges::copy(parameter.value, values.begin());
-  }
+  if (!parameter.part.is_cut()) return tensor::read(parameter.stored, values);
+  std::vector<float> mine(parameter.elements());
+  tensor::read(parameter.stored, mine);
+  gather_whole(*core().ranks.tensor, parameter.part, mine, values);
 }
 
 void Decoder::attach_lora(const LoraConfig& lora, std::uint64_t seed) {
-  model::attach_lora(*state_, lora, seed);
+  std::visit([&](auto& typed) { model::attach_lora(typed, lora, seed); }, state_->typed);
 }
 
-const LoraConfig* Decoder::lora() const { return state_->lora ? &state_->lora->config : nullptr; }
+const LoraConfig* Decoder::lora() const { return core().lora ? &core().lora->config : nullptr; }
 
 std::span<Parameter> Decoder::trainable() {
-  return state_->lora ? state_->lora->list : state_->list;
+  return core().lora ? core().lora->list : core().list;
 }
 
 std::span<const Parameter> Decoder::trainable() const {
-  return state_->lora ? state_->lora->list : state_->list;
+  return core().lora ? core().lora->list : core().list;
 }
 
 void Decoder::initialize(std::uint64_t seed) {
   NATIVO_CHECK(!quantization().format, "a model that starts from nothing is trained whole");
-  const double residual = 1.0 / std::sqrt(2.0 * static_cast<double>(state_->config.layers));
+  const double residual = 1.0 / std::sqrt(2.0 * static_cast<double>(core().config.layers));
   const auto at_once = [](std::size_t count, const std::function<void(std::size_t)>& body) {
     parallel_for(count, body);
   };
-  fill_parameters(*state_, at_once, [&](std::size_t index, std::span<float> values) {
-    const Parameter& parameter = state_->list[index];
+  fill_parameters(core(), at_once, [&](std::size_t index, std::span<float> values) {
+    const Parameter& parameter = core().list[index];
     if (!parameter.decays) {
       const float value = parameter.name.ends_with(".bias") ? 0.0F : 1.0F;
       std::fill(values.begin(), values.end(), value);
@@ -238,109 +277,127 @@ void Decoder::initialize(std::uint64_t seed) {
     Rng rng(seed, index);
     draw(parameter.part, values, [&] { return static_cast<float>(deviation * rng.normal()); });
   });
-  meet(*state_);
+  meet(core());
 }
 
 void Decoder::enable_gradients(GradientMemory memory, std::span<std::byte> place) {
-  if (!state_->gradients.layers.empty()) return;
-  if (state_->lora) {
-    if (!place.empty()) state_->lora->gradients.adopt(place);
-    enable_lora_gradients(*state_);
+  if (core().has_gradients) return;
+  core().has_gradients = true;
+  if (core().lora) {
+    if (!place.empty()) core().lora->gradients.adopt(place);
+    std::visit([](auto& typed) { enable_lora_gradients(typed); }, state_->typed);
     return;
   }
-  const DecoderConfig& config = state_->config;
   NATIVO_CHECK(!quantization().format, "quantised weights are trained through LoRA only");
-  state_->gradient_memory = memory;
-  state_->gradients_are_zero = true;
-  if (memory != GradientMemory::kApart) {
-    bind_gradients(*state_, {});
-    return;
-  }
-  if (!place.empty()) state_->own_gradients.adopt(place);
-  float* values = reserve_parameters(state_->own_gradients, config, {}, "gradients");
-  bind_gradients(*state_, model_tensors(config, {}, values));
+  NATIVO_CHECK(memory != GradientMemory::kLent || !numbers().device.is_cuda(),
+               "a GPU's gradients are not lent");
+  core().gradient_memory = memory;
+  core().gradients_are_zero = true;
+  if (memory == GradientMemory::kApart && !place.empty()) core().own_gradients.adopt(place);
+  std::visit(
+      [&]<class T>(TypedCore<T>& typed) {
+        if (memory != GradientMemory::kApart) return bind_gradients(typed, {});
+        bind_gradients(typed, model_tensors(typed.config, {},
+                                            reserve_parameters<T>(typed.own_gradients, typed.config,
+                                                                  {}, "gradients")));
+      },
+      state_->typed);
 }
 
 void Decoder::zero_gradients() {
-  state_->gradients_are_zero = true;
-  (state_->lora ? state_->lora->gradients : state_->own_gradients).zero();
+  core().gradients_are_zero = true;
+  (core().lora ? core().lora->gradients : core().own_gradients).zero();
 }
 
 LossSum Decoder::forward(const Batch& batch) {
-  DecoderPass pass(*state_, batch, nullptr);
-  return sum_losses(target_log_probs(pass, {}));
+  return std::visit(
+      [&](auto& typed) {
+        DecoderPass pass(typed, batch, nullptr);
+        return sum_losses(score_targets(pass, false).log_prob);
+      },
+      state_->typed);
 }
 
-void Decoder::attend_forward() { model::attend(*state_, nullptr); }
+void Decoder::attend_forward() { model::attend(core(), nullptr); }
 
 void Decoder::attend_forward_backward(const StepOptions& options) {
-  model::attend(*state_, &options);
+  model::attend(core(), &options);
 }
 
 LossSum Decoder::forward_backward(const Batch& batch, const StepOptions& options) {
-  NATIVO_CHECK(!state_->gradients.layers.empty(), "forward_backward before enable_gradients");
+  NATIVO_CHECK(core().has_gradients, "forward_backward before enable_gradients");
   NATIVO_CHECK(options.log_prob.empty() || options.log_prob.size() == batch.tokens.size(),
                "forward_backward: log_prob is not [B,T]");
-  NATIVO_CHECK(state_->gradient_memory != GradientMemory::kShared || state_->gradients_are_zero,
+  NATIVO_CHECK(core().gradient_memory != GradientMemory::kShared || core().gradients_are_zero,
                "gradients that share memory do not accumulate");
-  state_->gradients_are_zero = false;
-  DecoderPass pass(*state_, batch, &options);
-  if (pass.prepared().target.empty()) {
-    pass.attend();
-    spread_log_prob({}, pass.prepared(), options.log_prob);
-    return {};
-  }
-  pass.run_layers();
-  return pass.run_backward();
+  core().gradients_are_zero = false;
+  return std::visit(
+      [&](auto& typed) {
+        DecoderPass pass(typed, batch, &options);
+        if (pass.prepared().target.empty()) {
+          pass.attend();
+          spread_log_prob({}, pass.prepared(), options.log_prob);
+          return LossSum{};
+        }
+        pass.run_layers();
+        return pass.run_backward();
+      },
+      state_->typed);
 }
 
 DecoderMemory Decoder::memory() const {
   DecoderMemory memory;
-  memory.parameters =
-      state_->shards ? state_->shards->bytes() : state_->parameter_memory.capacity();
-  memory.quantized_parameters = state_->quantized.memory.capacity();
-  memory.gradients = state_->own_gradients.capacity();
-  memory.pass = state_->pass_memory.capacity();
-  if (state_->lora) {
-    memory.adapters = state_->lora->values.capacity();
-    memory.gradients = state_->lora->gradients.capacity();
+  memory.parameters = core().shards ? core().shards->bytes() : core().parameter_memory.capacity();
+  memory.quantized_parameters = core().quantized.memory.capacity();
+  memory.gradients = core().own_gradients.capacity();
+  memory.pass = core().pass_memory.capacity();
+  if (core().lora) {
+    memory.adapters = core().lora->values.capacity();
+    memory.gradients = core().lora->gradients.capacity();
   }
   return memory;
 }
 
 TokenScores Decoder::score(const Batch& batch) {
-  DecoderPass pass(*state_, batch, nullptr);
-  const PreparedBatch& prepared = pass.prepared();
-  std::vector<std::int32_t> argmax(prepared.target.size());
-  const std::vector<double> log_prob = target_log_probs(pass, argmax);
   TokenScores scores;
   scores.log_prob.resize(batch.tokens.size());
   scores.argmax.assign(batch.tokens.size(), -1);
-  spread_log_prob(log_prob, prepared, scores.log_prob);
-  for (std::size_t i = 0; i < argmax.size(); ++i) {
-    scores.argmax[static_cast<std::size_t>(prepared.target_row[i])] = argmax[i];
-  }
+  std::visit(
+      [&](auto& typed) {
+        DecoderPass pass(typed, batch, nullptr);
+        const TargetResults results = score_targets(pass, true);
+        spread_log_prob(results.log_prob, pass.prepared(), scores.log_prob);
+        const std::vector<std::int32_t>& rows = pass.prepared().target_row;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+          scores.argmax[static_cast<std::size_t>(rows[i])] = results.argmax[i];
+        }
+      },
+      state_->typed);
   return scores;
 }
 
 std::vector<float> Decoder::logits(const Batch& batch) {
   Batch every = batch;
   std::fill(every.targets.begin(), every.targets.end(), 0);
-  DecoderPass pass(*state_, every, nullptr);
-  const std::span<const std::int32_t> rows(pass.prepared().target_row);
-  const std::int64_t width = state_->config.vocab_size;
+  const std::int64_t width = core().config.vocab_size;
   std::vector<float> all(batch.tokens.size() * static_cast<std::size_t>(width), 0.0F);
-  if (rows.empty()) {
-    pass.attend();
-    return all;
-  }
-  pass.run_layers();
-  pass.for_logits([&](std::size_t first, tensor::View<float> logits) {
-    for (std::int64_t i = 0; i < logits.size(0); ++i) {
-      std::ranges::copy(logits.rows(i, 1).span(),
+  std::visit(
+      [&]<class T>(TypedCore<T>& typed) {
+        DecoderPass<T> pass(typed, every, nullptr);
+        const std::span<const std::int32_t> rows(pass.prepared().target_row);
+        if (rows.empty()) return pass.attend();
+        pass.run_layers();
+        std::vector<float> chunk;
+        pass.for_logits([&](std::size_t first, tensor::View<T> logits) {
+          chunk.resize(static_cast<std::size_t>(logits.elements()));
+          tensor::read(tensor::View<T>(logits.data(), {logits.elements()}, logits.device()), chunk);
+          for (std::int64_t i = 0; i < logits.size(0); ++i) {
+            std::copy_n(chunk.begin() + i * width, width,
                         all.begin() + rows[first + static_cast<std::size_t>(i)] * width);
-    }
-  });
+          }
+        });
+      },
+      state_->typed);
   return all;
 }
 

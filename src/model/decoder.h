@@ -1,6 +1,6 @@
 // A decoder (Mistral, Llama, Qwen: see model/decoder_config.h) with forward and backward written by
 // hand, block by block.
-// Arithmetic in f32. Not here: files (model/hf_directory.h), the optimizer (train/).
+// Arithmetic in f32 on the CPU, in f32 or bf16 on a GPU. Not here: files (model/hf_directory.h), the optimizer (train/).
 // Rule: the sum of losses is returned, never a mean; whoever knows the global batch normalises.
 #pragma once
 
@@ -18,6 +18,7 @@
 #include "model/lora_config.h"
 #include "model/recompute.h"
 #include "ops/quantize.h"
+#include "tensor/any_view.h"
 
 namespace nativo::model {
 
@@ -26,12 +27,24 @@ namespace nativo::model {
 struct Parameter {
   std::string name;
   std::vector<std::int64_t> shape;
-  std::span<float> value;
-  std::span<float> gradient;  ///< empty until enable_gradients(); see GradientMemory
+  std::span<float> value;     ///< `stored` where it is f32 on the host; else empty
+  std::span<float> gradient;  ///< the same of `stored_gradient`
   bool decays = true;         ///< weight decay applies (false for norm weights and biases)
   std::int64_t layer = 0;     ///< -1 of the embedding, L of the final norm and the head
   TensorPart part = {};       ///< of tensor-parallel ranks: `shape` and the values are this part's
+  tensor::AnyView stored = {};           ///< flat; no elements where it is quantised
+  tensor::AnyView stored_gradient = {};  ///< no elements until enable_gradients(); GradientMemory
 
+  void set_stored(const tensor::AnyView& view) {
+    stored = view;
+    value = tensor::host_span(view);
+  }
+  void set_gradient(const tensor::AnyView& view) {
+    stored_gradient = view;
+    gradient = tensor::host_span(view);
+  }
+  /// Elements of `stored`.
+  [[nodiscard]] std::size_t elements() const { return tensor::elements(stored); }
   [[nodiscard]] const std::vector<std::int64_t>& whole_shape() const {
     return part.is_cut() ? part.whole : shape;
   }
@@ -43,6 +56,13 @@ struct Quantization {
   std::optional<ops::QuantFormat> format;  ///< none = f32
   ops::ScaleFormat scales = ops::ScaleFormat::kF32;
   bool operator==(const Quantization&) const = default;
+};
+
+/// What a decoder's numbers are, and where it computes. bf16 is a GPU's.
+struct Numbers {
+  tensor::DType type = tensor::DType::kF32;  ///< kF32 or kBf16
+  tensor::Device device = {};
+  bool operator==(const Numbers&) const = default;
 };
 
 /// Names the random numbers of a training batch: equal for equal (seed, step, place in the step),
@@ -127,15 +147,18 @@ struct TokenScores {
   std::vector<std::int32_t> argmax;  ///< [B,T] the greedy token; -1 where target is -1
 };
 
+struct DecoderCore;
+
 /// The model and its parameters. One thread drives it; the arithmetic inside uses all OpenMP
 /// threads and gives the same bits on any number of them.
 class Decoder {
  public:
-  /// Allocates the parameters, zeroed. Throws Error(kTryAgain) when memory does not suffice. With
-  /// `ranks` collective, as are load(), initialize(), read_whole() and every pass; throws as
-  /// tensor_part().
+  /// Allocates the parameters, zeroed. Throws Error(kTryAgain) when memory does not suffice, and
+  /// Error(kConfig) for a GPU that is not there. With `ranks` collective, as are load(),
+  /// initialize(), read_whole() and every pass; throws as tensor_part(). On a GPU nothing is shared
+  /// within a node: DecoderRanks::weights is null.
   explicit Decoder(const DecoderConfig& config, const Quantization& quantization = {},
-                   const DecoderRanks& ranks = {});
+                   const DecoderRanks& ranks = {}, const Numbers& numbers = {});
   ~Decoder();
   Decoder(Decoder&&) noexcept;
   Decoder& operator=(Decoder&&) noexcept;
@@ -143,6 +166,7 @@ class Decoder {
   /// Of the whole model, whatever part of it is here.
   [[nodiscard]] const DecoderConfig& config() const;
   [[nodiscard]] const DecoderRanks& ranks() const;
+  [[nodiscard]] const Numbers& numbers() const;
 
   /// Every node has parts of the layers, each of which is gathered for the time that a pass needs
   /// it: DecoderRanks::weights are on several nodes, and nothing is quantised. Then every pass is
@@ -220,6 +244,8 @@ class Decoder {
  private:
   friend class DecodeSession;
   struct State;
+  [[nodiscard]] DecoderCore& core();
+  [[nodiscard]] const DecoderCore& core() const;
   std::unique_ptr<State> state_;
 };
 

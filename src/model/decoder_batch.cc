@@ -4,6 +4,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "base/error.h"
 
@@ -68,6 +70,67 @@ PreparedBatch prepare_batch(const DecoderConfig& config, const Batch& batch) {
     prepared.target.push_back(target);
   }
   return prepared;
+}
+
+void BatchTables::place(const Batch& batch, const PreparedBatch& prepared,
+                        const tensor::Device& device) {
+  const std::array<std::span<const std::int32_t>, 6> sources = {
+      batch.tokens,        batch.positions,     prepared.first_key,
+      prepared.window_key, prepared.target_row, prepared.target};
+  const std::array<std::span<const std::int32_t>*, 6> tables = {
+      &tokens, &positions, &first_key, &window_key, &target_row, &target};
+  const auto size_of = [](std::size_t count) {
+    return tensor::Shape{static_cast<std::int64_t>(count)};
+  };
+  tensor::ArenaPlan plan;
+  std::array<tensor::ArenaPlan::Slot, 6> slots;
+  for (std::size_t i = 0; device.is_cuda() && i < sources.size(); ++i) {
+    slots[i] = plan.add<std::int32_t>("tables", size_of(sources[i].size()));
+  }
+  results_at_ = plan.bytes();
+  const tensor::Shape targets = size_of(prepared.target.size());
+  const auto log_prob_slot = plan.add<double>("results", targets);
+  const auto loss_slot = plan.add<double>("results", targets);
+  const auto argmax_slot = plan.add<std::int32_t>("results", targets);
+  results_bytes_ = plan.bytes() - results_at_;
+  if (memory_.device() != device) memory_ = tensor::Arena(device);
+  device_ = device;
+  memory_.reserve(plan, "a batch's tables");
+  log_prob = memory_.view<double>(log_prob_slot).span();
+  loss = memory_.view<double>(loss_slot).span();
+  argmax = memory_.view<std::int32_t>(argmax_slot).span();
+  if (!device.is_cuda()) {
+    for (std::size_t i = 0; i < sources.size(); ++i) *tables[i] = sources[i];
+    return;
+  }
+  if (sent_) sent_->wait();  // the batch before has left the pinned memory
+  if (staged_.bytes() < plan.bytes()) {
+    staged_ = tensor::PinnedMemory(memory_.capacity(), "a batch's tables");
+  }
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const tensor::View<std::int32_t> there = memory_.view<std::int32_t>(slots[i]);
+    if (!sources[i].empty()) {
+      std::memcpy(staged_.data() + slots[i].offset, sources[i].data(), sources[i].size_bytes());
+    }
+    *tables[i] = there.span();
+  }
+  tensor::copy_bytes_async(memory_.data(), staged_.data(), results_at_,
+                           tensor::compute_stream(device));
+  if (!sent_) sent_ = std::make_unique<tensor::Event>(device);
+  sent_->record(tensor::compute_stream(device));
+}
+
+TargetResults BatchTables::results() {
+  if (!device_.is_cuda()) return {log_prob, loss, argmax};
+  tensor::copy_bytes_async(staged_.data() + results_at_, memory_.data() + results_at_,
+                           results_bytes_, tensor::compute_stream(device_));
+  tensor::synchronize(device_);
+  const auto on_host = [&](auto span) {
+    using T = typename decltype(span)::element_type;
+    const auto offset = reinterpret_cast<std::byte*>(span.data()) - memory_.data();
+    return std::span<const T>(reinterpret_cast<const T*>(staged_.data() + offset), span.size());
+  };
+  return {on_host(log_prob), on_host(loss), on_host(argmax)};
 }
 
 }  // namespace nativo::model

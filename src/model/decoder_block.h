@@ -13,38 +13,46 @@
 namespace nativo::model {
 
 /// What both directions need besides weights and memory.
+template <class T>
 struct BlockContext {
   const DecoderConfig& config;
-  const PreparedBatch& batch;
-  std::span<const std::int32_t> positions;  ///< [N]
-  const RopeTable& rope;
-  LinearContext linear;
-  std::span<const std::int32_t> first_key;  ///< what the layer at hand sees; see visible()
+  std::int64_t rows = 0;                         ///< B
+  std::int64_t length = 0;                       ///< T
+  std::span<const std::int32_t> positions = {};  ///< [N], on the device
+  RopeTables rope;
+  LinearContext<T> linear;
+  /// What the layer at hand sees, on the device; see visible().
+  std::span<const std::int32_t> first_key = {};
   /// Tensor parallelism: have the rest of every layer; see model/decoder_ranks.h. Null = nobody.
   dist::Communicator* tensor_ranks = nullptr;
 };
 
 /// norm(input) W_qkv, q and k normalised where the family does so, rotated: fills normed1, rstd1,
 /// qk, qk_rstd and qkv from input.
-void attention_inputs(const BlockContext& context, const LayerWeights& weights,
-                      const LayerActivations& layer);
+template <class T>
+void attention_inputs(const BlockContext<T>& context, const LayerWeights<T>& weights,
+                      const LayerActivations<T>& layer);
 
 /// middle = input + attention W_o.
-void attention_output(const BlockContext& context, const LayerWeights& weights,
-                      const LayerActivations& layer);
+template <class T>
+void attention_output(const BlockContext<T>& context, const LayerWeights<T>& weights,
+                      const LayerActivations<T>& layer);
 
 /// output = middle + mlp(norm(middle)), filling normed2, rstd2, gate_up and act. `output` may be
 /// input, not middle.
-void mlp_forward(const BlockContext& context, const LayerWeights& weights,
-                 const LayerActivations& layer, tensor::View<float> output);
+template <class T>
+void mlp_forward(const BlockContext<T>& context, const LayerWeights<T>& weights,
+                 const LayerActivations<T>& layer, tensor::View<T> output);
 
 /// layer.input -> output, filling `layer`.
-void block_forward(const BlockContext& context, const LayerWeights& weights,
-                   const LayerActivations& layer, tensor::View<float> output);
+template <class T>
+void block_forward(const BlockContext<T>& context, const LayerWeights<T>& weights,
+                   const LayerActivations<T>& layer, tensor::View<T> output);
 
 /// Computes what `rung` did not keep, into memory.backward; before block_backward.
-void block_again(const BlockContext& context, const LayerWeights& weights,
-                 const LayerMemory& memory, Recompute rung);
+template <class T>
+void block_again(const BlockContext<T>& context, const LayerWeights<T>& weights,
+                 const LayerMemory<T>& memory, Recompute rung);
 
 /// What block_backward does beside the weights' gradients.
 struct BackwardOptions {
@@ -54,8 +62,9 @@ struct BackwardOptions {
 
 /// dx, the gradient of the layer's output, becomes that of its input (or means nothing without
 /// input_gradient); gradients accumulate. memory.backward is overwritten.
-void block_backward(const BlockContext& context, const LayerWeights& weights,
-                    const LayerTensors& gradients, const LayerMemory& memory,
-                    const BackwardOptions& options, tensor::View<float> dx);
+template <class T>
+void block_backward(const BlockContext<T>& context, const LayerWeights<T>& weights,
+                    const LayerTensors<T>& gradients, const LayerMemory<T>& memory,
+                    const BackwardOptions& options, tensor::View<T> dx);
 
 }  // namespace nativo::model

@@ -2,7 +2,9 @@
 #include "model/decoder_memory.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "ops/attention.h"
 #include "ops/rmsnorm.h"
@@ -40,6 +42,7 @@ enum BackwardStep {
 /// Blocks of rows that norms sum in; chunks of whole blocks leave the bits of those sums alone.
 constexpr std::int64_t kRowBlock = 64;
 
+template <class T>
 class Builder {
  public:
   Builder(const DecoderConfig& config, const LinearScratch& scratch, const PassShape& shape)
@@ -53,15 +56,26 @@ class Builder {
 
   PassPlan plan() && { return {std::move(plan_), {0, head() - 1}, {head(), end()}}; }
 
-  Workspace lay_out(tensor::Arena& arena) {
+  Workspace<T> lay_out(tensor::Arena& arena) {
     arena.reserve(plan_.bytes(), shape_.training ? "the activations of a training batch"
                                                  : "the activations of a batch");
-    for (const auto& [view, tensor] : views_) *view = arena.view<float>(plan_.slot(tensor));
+    for (const auto& [view, tensor] : views_) {
+      std::visit([&](auto* to) { set(*to, arena, plan_.slot(tensor)); }, view);
+    }
     if (config_.tie_embeddings) work_.gradients.head = work_.gradients.embedding;
     return std::move(work_);
   }
 
  private:
+  /// A view to fill: of the model's numbers, or of statistics, which are f32.
+  using AnyView = std::conditional_t<std::is_same_v<T, float>, std::variant<tensor::View<float>*>,
+                                     std::variant<tensor::View<float>*, tensor::View<T>*>>;
+  template <class U>
+  static void set(tensor::View<U>& view, const tensor::Arena& arena,
+                  const tensor::ArenaPlan::Slot& slot) {
+    view = arena.view<U>(slot);
+  }
+
   [[nodiscard]] std::int64_t forward(std::int64_t layer, int step) const {
     return 1 + layer * kForwardSteps + step;  // the embedding comes first
   }
@@ -72,18 +86,20 @@ class Builder {
   /// The embedding's gradient.
   [[nodiscard]] std::int64_t end() const { return head() + 1 + config_.layers * kBackwardSteps; }
 
-  tensor::LifetimePlan::Handle add(const char* purpose, tensor::View<float>& view,
-                                   const Shape& shape, const Lifetime& lifetime) {
-    const auto tensor = plan_.add(purpose, shape, lifetime);
+  template <class U>
+  tensor::LifetimePlan::Handle add(const char* purpose, tensor::View<U>& view, const Shape& shape,
+                                   const Lifetime& lifetime) {
+    const auto tensor = plan_.add<U>(purpose, shape, lifetime);
     views_.emplace_back(&view, tensor);
     return tensor;
   }
 
   /// A tensor of the forward pass, [first, last] there, that the backward pass wants in [again,
   /// until]: kept, or made anew by then where `rung` is reached.
-  void activation(std::int64_t layer, tensor::View<float> LayerActivations::*view,
+  template <class U>
+  void activation(std::int64_t layer, tensor::View<U> LayerActivations<T>::*view,
                   const Shape& shape, int first, int last, Recompute rung, int again, int until) {
-    LayerMemory& memory = work_.layers[static_cast<std::size_t>(layer)];
+    LayerMemory<T>& memory = work_.layers[static_cast<std::size_t>(layer)];
     // A layer's input is the output of the one before it, or the embedding.
     const std::int64_t born = first >= 0  ? forward(layer, first)
                               : layer > 0 ? forward(layer - 1, kOutput)
@@ -106,7 +122,7 @@ class Builder {
   [[nodiscard]] bool recomputes(Recompute rung) const { return shape_.recompute >= rung; }
 
   void plan_layer(std::int64_t layer) {
-    using A = LayerActivations;
+    using A = LayerActivations<T>;
     const auto always = static_cast<Recompute>(kRecomputeNames.size());  // no rung goes so far
     const Shape narrow{tokens_, config_.hidden_size};
     const Shape rstd{tokens_};
@@ -138,13 +154,14 @@ class Builder {
   }
 
   void plan_scratch(std::int64_t layer) {
-    LayerMemory& memory = work_.layers[static_cast<std::size_t>(layer)];
-    LayerScratch& scratch = memory.scratch;
+    LayerMemory<T>& memory = work_.layers[static_cast<std::size_t>(layer)];
+    LayerScratch<T>& scratch = memory.scratch;
     const Shape narrow{tokens_, config_.hidden_size};
     const Shape act{tokens_, config_.intermediate_size};
     const Shape attention{ops::attention_workspace(
-        {shape_.rows, shape_.length, config_.heads, config_.kv_heads, config_.head_dim})};
-    const auto scratch_of = [&](tensor::View<float>& view, const Shape& shape, int first,
+        {shape_.rows, shape_.length, config_.heads, config_.kv_heads, config_.head_dim},
+        shape_.device)};
+    const auto scratch_of = [&](auto& view, const Shape& shape, int first,
                                 int last) {
       add("scratch", view, shape, {backward(layer, first), backward(layer, last)});
     };
@@ -164,7 +181,7 @@ class Builder {
     if (recomputes(Recompute::kFeedForward)) {
       scratch_of(scratch.normed2_again, narrow, kGateUpAgain, kGateUpAgain);
     }
-    const Shape partial{ops::rmsnorm_partial_rows(tokens_), config_.hidden_size};
+    const Shape partial{ops::rmsnorm_partial_rows(tokens_, shape_.device), config_.hidden_size};
     scratch_of(scratch.dact, act, kDAct, kDDownWeight);
     scratch_of(scratch.dnormed2, narrow, kDNormed2, kDMiddle);
     scratch_of(scratch.norm_partial2, partial, kDMiddle, kDMiddle);
@@ -172,7 +189,9 @@ class Builder {
     scratch_of(scratch.attention_scratch, attention, kDQkv, kDQkv);
     scratch_of(scratch.dqkv, {tokens_, config_.qkv_width()}, kDQkv, kDNormed1);
     if (config_.has_qk_norm()) {
-      scratch_of(scratch.head_norm_partial, {ops::rmsnorm_partial_rows(tokens_), config_.head_dim},
+      scratch_of(scratch.head_norm_partial,
+                 {ops::rmsnorm_heads_partial_rows(tokens_, config_.heads, shape_.device),
+                  config_.head_dim},
                  kDQkvWeight, kDQkvWeight);
     }
     scratch_of(scratch.dnormed1, narrow, kDNormed1, kDInput);
@@ -182,7 +201,7 @@ class Builder {
   void plan_head() {
     const Lifetime now{head(), head()};
     const Lifetime whole{0, end()};
-    const std::int64_t chunk = logits_chunk(config_, tokens_);
+    const std::int64_t chunk = logits_chunk(config_, tokens_, shape_.device);
     const Shape narrow{chunk, config_.hidden_size};
     add("activations", work_.output, {tokens_, config_.hidden_size},
         {forward(config_.layers - 1, kOutput), head()});
@@ -195,15 +214,15 @@ class Builder {
     if (!shape_.training) return;
     add("scratch", work_.linear.dropped, {scratch_.dropped}, whole);
     add("scratch", work_.dnormed, narrow, now);
-    add("scratch", work_.norm_partial, {ops::rmsnorm_partial_rows(chunk), config_.hidden_size},
-        now);
+    add("scratch", work_.norm_partial,
+        {ops::rmsnorm_partial_rows(chunk, shape_.device), config_.hidden_size}, now);
     add("scratch", work_.dx, {tokens_, config_.hidden_size}, {head(), end()});
   }
 
   /// From where a layer's gradients are zeroed to the end, as the optimizer comes after the pass.
   void plan_gradients() {
     visit_tensors(config_, {}, work_.gradients,
-                  [&](tensor::View<float>& view, const Shape& shape, std::int64_t layer) {
+                  [&](tensor::View<T>& view, const Shape& shape, std::int64_t layer) {
                     const bool embedding = layer < 0 && !config_.tie_embeddings;
                     const std::int64_t born = embedding                 ? end()
                                               : layer < 0               ? head()
@@ -218,9 +237,9 @@ class Builder {
   const PassShape& shape_;
   std::int64_t tokens_;
   tensor::LifetimePlan plan_;
-  Workspace work_;
+  Workspace<T> work_;
   /// Each view to fill, with its tensor; they stay where they are until lay_out().
-  std::vector<std::pair<tensor::View<float>*, tensor::LifetimePlan::Handle>> views_;
+  std::vector<std::pair<AnyView, tensor::LifetimePlan::Handle>> views_;
 };
 
 }  // namespace
@@ -230,21 +249,33 @@ std::int64_t first_trained_layer(const LoraConfig* lora) {
   return lora->modules.front().layer;  // ascending
 }
 
-std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows) {
-  constexpr std::int64_t kLogits = std::int64_t{8} << 20;
-  constexpr std::int64_t kMost = 512;
-  const std::int64_t fit = kLogits / config.vocab_size / kRowBlock * kRowBlock;
-  return std::min(rows, std::clamp(fit, kRowBlock, kMost));
+std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows,
+                          const tensor::Device& device) {
+  // A GPU's products want many rows to fill it.
+  const std::int64_t logits = std::int64_t{device.is_cuda() ? 128 : 8} << 20;
+  const std::int64_t most = device.is_cuda() ? 4096 : 512;
+  const std::int64_t fit = logits / config.vocab_size / kRowBlock * kRowBlock;
+  return std::min(rows, std::clamp(fit, kRowBlock, most));
 }
 
+template <class T>
 PassPlan plan_pass(const DecoderConfig& config, const LinearScratch& scratch,
                    const PassShape& shape) {
-  return Builder(config, scratch, shape).plan();
+  return Builder<T>(config, scratch, shape).plan();
 }
 
-Workspace make_workspace(const DecoderConfig& config, const LinearScratch& scratch,
-                         const PassShape& shape, tensor::Arena& arena) {
-  return Builder(config, scratch, shape).lay_out(arena);
+template <class T>
+Workspace<T> make_workspace(const DecoderConfig& config, const LinearScratch& scratch,
+                            const PassShape& shape, tensor::Arena& arena) {
+  return Builder<T>(config, scratch, shape).lay_out(arena);
 }
+
+template PassPlan plan_pass<float>(const DecoderConfig&, const LinearScratch&, const PassShape&);
+template Workspace<float> make_workspace(const DecoderConfig&, const LinearScratch&,
+                                       const PassShape&, tensor::Arena&);
+
+template PassPlan plan_pass<tensor::bf16>(const DecoderConfig&, const LinearScratch&, const PassShape&);
+template Workspace<tensor::bf16> make_workspace(const DecoderConfig&, const LinearScratch&,
+                                       const PassShape&, tensor::Arena&);
 
 }  // namespace nativo::model

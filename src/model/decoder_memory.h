@@ -18,61 +18,65 @@
 
 namespace nativo::model {
 
-/// What one layer computes on its way forward, over N = B*T tokens.
+/// What one layer computes on its way forward, over N = B*T tokens, in numbers of type T.
+template <class T>
 struct LayerActivations {
-  tensor::View<float> input;              ///< [N,C]
+  tensor::View<T>     input;              ///< [N,C]
   tensor::View<float> rstd1;              ///< [N]
-  tensor::View<float> normed1;            ///< [N,C]
-  tensor::View<float> qk;                 ///< [N,(H+K)D], before their norms; null without these
+  tensor::View<T>     normed1;            ///< [N,C]
+  tensor::View<T>     qk;                 ///< [N,(H+K)D], before their norms; null without these
   tensor::View<float> qk_rstd;            ///< [N,H+K]
-  tensor::View<float> qkv;                ///< [N,(H+2K)D], after RoPE
-  tensor::View<float> attention;          ///< [N,HD]
+  tensor::View<T>     qkv;                ///< [N,(H+2K)D], after RoPE
+  tensor::View<T>     attention;          ///< [N,HD]
   tensor::View<float> lse;                ///< [N,H]
   tensor::View<float> attention_scratch;  ///< see ops::attention_workspace
-  tensor::View<float> middle;             ///< [N,C], after attention
+  tensor::View<T>     middle;             ///< [N,C], after attention
   tensor::View<float> rstd2;              ///< [N]
-  tensor::View<float> normed2;            ///< [N,C]
-  tensor::View<float> gate_up;            ///< [N,2F]
-  tensor::View<float> act;                ///< [N,F]
+  tensor::View<T>     normed2;            ///< [N,C]
+  tensor::View<T>     gate_up;            ///< [N,2F]
+  tensor::View<T>     act;                ///< [N,F]
 };
 
 /// What its backward pass needs besides.
+template <class T>
 struct LayerScratch {
-  tensor::View<float> normed1_again;      ///< [N,C], on the way to what is computed again
-  tensor::View<float> normed2_again;      ///< [N,C]
-  tensor::View<float> dact;               ///< [N,F]
-  tensor::View<float> dnormed2;           ///< [N,C]
+  tensor::View<T>     normed1_again;      ///< [N,C], on the way to what is computed again
+  tensor::View<T>     normed2_again;      ///< [N,C]
+  tensor::View<T>     dact;               ///< [N,F]
+  tensor::View<T>     dnormed2;           ///< [N,C]
   tensor::View<float> norm_partial2;      ///< see ops::rmsnorm_backward
-  tensor::View<float> dattention;         ///< [N,HD]
+  tensor::View<T>     dattention;         ///< [N,HD]
   tensor::View<float> attention_scratch;  ///< see ops::attention_workspace
-  tensor::View<float> dqkv;               ///< [N,(H+2K)D]
+  tensor::View<T>     dqkv;               ///< [N,(H+2K)D]
   tensor::View<float> head_norm_partial;  ///< null where q and k have no norms
-  tensor::View<float> dnormed1;           ///< [N,C]
+  tensor::View<T>     dnormed1;           ///< [N,C]
   tensor::View<float> norm_partial1;
 };
 
+template <class T>
 struct LayerMemory {
-  LayerActivations forward;
+  LayerActivations<T> forward;
   /// The same memory where something is kept, memory of its own where it is computed again; null
   /// in a forward pass and where nothing below is trained.
-  LayerActivations backward;
-  LayerScratch scratch;
+  LayerActivations<T> backward;
+  LayerScratch<T> scratch;
 };
 
 /// All memory of one pass, from one arena.
+template <class T>
 struct Workspace {
-  std::vector<LayerMemory> layers;
-  tensor::View<float> output;         ///< [N,C], of the last layer
-  tensor::View<float> gathered;       ///< [n,C], rows with a target; n as in logits
-  tensor::View<float> gathered_norm;  ///< [n,C]
+  std::vector<LayerMemory<T>> layers;
+  tensor::View<T>     output;         ///< [N,C], of the last layer
+  tensor::View<T>     gathered;       ///< [n,C], rows with a target; n as in logits
+  tensor::View<T>     gathered_norm;  ///< [n,C]
   tensor::View<float> gathered_rstd;  ///< [n]
-  tensor::View<float> logits;         ///< [n,V], see logits_chunk
-  LinearContext linear;               ///< its scratch; dropout is the pass's
+  tensor::View<T>     logits;         ///< [n,V], see logits_chunk
+  LinearContext<T> linear;               ///< its scratch; dropout is the pass's
   // Training only.
-  tensor::View<float> dnormed;  ///< [n,C]
+  tensor::View<T>     dnormed;  ///< [n,C]
   tensor::View<float> norm_partial;
-  tensor::View<float> dx;  ///< [N,C]
-  ModelTensors gradients;  ///< where they share this memory; else null views
+  tensor::View<T>     dx;  ///< [N,C]
+  ModelTensors<T> gradients;  ///< where they share this memory; else null views
 };
 
 /// What decides how large a workspace is.
@@ -83,14 +87,16 @@ struct PassShape {
   Recompute recompute = Recompute::kNorms;
   bool shares_gradients = false;         ///< the gradients of all parameters lie in the workspace
   std::int64_t first_trained_layer = 0;  ///< below it nothing is trained and nothing kept
+  tensor::Device device = {};            ///< where the pass runs
 };
 
 /// The lowest layer with an adapter; 0 without adapters.
 [[nodiscard]] std::int64_t first_trained_layer(const LoraConfig* lora);
 
-/// Rows of logits held at a time: some 32 MiB of them, in whole blocks of 64, at most 512 and at
-/// most `rows`.
-[[nodiscard]] std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows);
+/// Rows of logits held at a time, in whole blocks of 64 and at most `rows`: some 32 MiB of them and
+/// at most 512; on a GPU 16 times as many and at most 4096.
+[[nodiscard]] std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows,
+                                        const tensor::Device& device = {});
 
 /// The plan of a workspace, and when each half of the pass is.
 struct PassPlan {
@@ -98,12 +104,15 @@ struct PassPlan {
   tensor::Lifetime forward;
   tensor::Lifetime backward;  ///< loss and head included
 };
+template <class T>
 [[nodiscard]] PassPlan plan_pass(const DecoderConfig& config, const LinearScratch& scratch,
                                  const PassShape& shape);
 
 /// Reserves that plan's memory in `arena` (which is reused when it is large enough) and returns
 /// views into it.
-[[nodiscard]] Workspace make_workspace(const DecoderConfig& config, const LinearScratch& scratch,
-                                       const PassShape& shape, tensor::Arena& arena);
+template <class T>
+[[nodiscard]] Workspace<T> make_workspace(const DecoderConfig& config,
+                                          const LinearScratch& scratch, const PassShape& shape,
+                                          tensor::Arena& arena);
 
 }  // namespace nativo::model

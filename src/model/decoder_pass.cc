@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <type_traits>
 
 #include "base/error.h"
 #include "model/layer_shards.h"
@@ -29,32 +30,45 @@ std::optional<std::int64_t> layer_below(std::int64_t layer, std::int64_t lowest)
   return layer > lowest ? std::optional(layer - 1) : std::nullopt;
 }
 
-Workspace workspace_for(DecoderCore& core, const Batch& batch, const StepOptions* options) {
-  PassShape shape{.rows = batch.rows, .length = batch.length, .training = options != nullptr};
+template <class T>
+Workspace<T> workspace_for(TypedCore<T>& core, const Batch& batch, const StepOptions* options) {
+  PassShape shape{.rows = batch.rows,
+                  .length = batch.length,
+                  .training = options != nullptr,
+                  .device = core.numbers.device};
   if (options != nullptr) {
     shape.recompute = options->recompute;
     shape.shares_gradients = core.gradient_memory == GradientMemory::kShared;
     shape.first_trained_layer = first_trained_layer(lora_of(core));
   }
-  return make_workspace(
-      core.config,
-      linear_scratch(core.config, core.quantized.options, lora_of(core), batch.rows * batch.length),
-      shape, core.pass_memory);
+  const LinearScratch scratch =
+      linear_scratch(core.config, core.quantized.options, lora_of(core), batch.rows * batch.length,
+                     core.numbers.device);
+  return make_workspace<T>(core.config, scratch, shape, core.pass_memory);
 }
 
 }  // namespace
 
-DecoderPass::DecoderPass(DecoderCore& core, const Batch& batch, const StepOptions* options)
+template <class T>
+DecoderPass<T>::DecoderPass(TypedCore<T>& core, const Batch& batch, const StepOptions* options)
     : core_(core),
       batch_(batch),
       options_(options),
       prepared_(prepare_batch(core.config, batch)),
-      context_{core.config, prepared_, batch.positions, core.rope, {}, {}, core.ranks.tensor} {
+      context_{.config = core.config,
+               .rows = batch.rows,
+               .length = batch.length,
+               .rope = {},
+               .linear = {},
+               .tensor_ranks = core.ranks.tensor} {
   const bool shares = shares_gradients();
   if (shares) bind_gradients(core, {});
   // Without targets there is nothing to compute, but gradients to be zero.
   if (prepared_.target_row.empty() && (options == nullptr || !shares)) return;
-  core.rope.grow(core.config, prepared_.positions);
+  core.rope.grow(core.config, prepared_.positions, core.numbers.device);
+  core.tables.place(batch, prepared_, core.numbers.device);
+  context_.positions = core.tables.positions;
+  context_.rope = core.rope.tables();
   work_ = workspace_for(core, batch, options);
   context_.linear = work_.linear;
   if (options == nullptr) return;
@@ -68,23 +82,29 @@ DecoderPass::DecoderPass(DecoderCore& core, const Batch& batch, const StepOption
   for (std::int64_t layer = -1; layer <= core.config.layers; ++layer) start_gradients(layer);
 }
 
-bool DecoderPass::shares_gradients() const {
+template <class T>
+bool DecoderPass<T>::shares_gradients() const {
   return core_.gradient_memory == GradientMemory::kShared;
 }
 
-void DecoderPass::start_gradients(std::int64_t layer) {
+template <class T>
+void DecoderPass<T>::start_gradients(std::int64_t layer) {
   if (core_.gradient_memory == GradientMemory::kLent) {
-    return bind_layer_gradients(core_, layer, options_->layer_gradients(layer));
+    if constexpr (std::is_same_v<T, float>) {
+      bind_layer_gradients<T>(core_, layer, options_->layer_gradients(layer));
+    }
+    return;
   }
   if (!shares_gradients()) return;
   visit_tensors(core_.config, {}, core_.gradients,
-                [&](tensor::View<float>& view, const tensor::Shape&, std::int64_t at) {
+                [&](tensor::View<T>& view, const tensor::Shape&, std::int64_t at) {
                   if (at == layer) ops::set_zero(view);
                 });
 }
 
 /// Document by document; padding gets none.
-void DecoderPass::add_neftune_noise(tensor::View<float> x) const {
+template <class T>
+void DecoderPass<T>::add_neftune_noise(tensor::View<T> x) const {
   const std::int64_t width = x.size(1);
   for (std::int64_t row = 0; row < batch_.rows; ++row) {
     const auto document = [&, first = row * batch_.length](std::int64_t t) {
@@ -105,75 +125,80 @@ void DecoderPass::add_neftune_noise(tensor::View<float> x) const {
   }
 }
 
-const LayerWeights& DecoderPass::layer_weights(std::int64_t layer,
+template <class T>
+const LayerWeights<T>& DecoderPass<T>::layer_weights(std::int64_t layer,
                                                std::optional<std::int64_t> next) {
   if (core_.shards) core_.shards->gather(layer, next);
   return core_.parameters.layers[static_cast<std::size_t>(layer)];
 }
 
-void DecoderPass::attend() { model::attend(core_, options_); }
+template <class T>
+void DecoderPass<T>::attend() { model::attend(core_, options_); }
 
-void DecoderPass::run_layers() {
+template <class T>
+void DecoderPass<T>::run_layers() {
   if (core_.shards) core_.shards->begin_pass();
-  const tensor::View<float> x = work_.layers.front().forward.input;
-  ops::embedding_forward(core_.parameters.embedding, batch_.tokens, x);
+  const tensor::View<T> x = work_.layers.front().forward.input;
+  ops::embedding_forward(core_.parameters.embedding, core_.tables.tokens, x);
   if (options_ != nullptr && options_->neftune_alpha > 0.0) add_neftune_noise(x);
   const std::int64_t layers = core_.config.layers;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
     const auto index = static_cast<std::size_t>(layer);
-    context_.first_key = visible(core_.config, prepared_, layer);
+    context_.first_key = core_.tables.visible(core_.config, layer);
     block_forward(context_, layer_weights(layer, layer_above(layer, layers)),
                   work_.layers[index].forward,
                   layer + 1 == layers ? work_.output : work_.layers[index + 1].forward.input);
   }
 }
 
-void DecoderPass::for_logits(const LogitsBody& body) {
-  const std::span<const std::int32_t> rows(prepared_.target_row);
+template <class T>
+void DecoderPass<T>::for_logits(const LogitsBody& body) {
+  const std::span<const std::int32_t> rows = core_.tables.target_row;
   const auto chunk = static_cast<std::size_t>(work_.logits.size(0));
   for (std::size_t first = 0; first < rows.size(); first += chunk) {
     const std::size_t size = std::min(chunk, rows.size() - first);
     const auto count = static_cast<std::int64_t>(size);
-    const tensor::View<float> normed = work_.gathered_norm.rows(0, count);
+    const tensor::View<T> normed = work_.gathered_norm.rows(0, count);
     ops::gather_rows(work_.output, rows.subspan(first, size), work_.gathered.rows(0, count));
     ops::rmsnorm_forward(work_.gathered.rows(0, count), core_.parameters.final_norm,
                          static_cast<float>(core_.config.rms_norm_eps), normed,
                          work_.gathered_rstd.rows(0, count));
-    const tensor::View<float> logits = work_.logits.rows(0, count);
+    const tensor::View<T> logits = work_.logits.rows(0, count);
     ops::linear_forward(normed, core_.parameters.head, logits);
     body(first, logits);
   }
 }
 
-void DecoderPass::head_backward(std::size_t first, tensor::View<float> dlogits) {
+template <class T>
+void DecoderPass<T>::head_backward(std::size_t first, tensor::View<T> dlogits) {
   const std::int64_t count = dlogits.size(0);
-  const tensor::View<float> normed = work_.gathered_norm.rows(0, count);
-  const tensor::View<float> dnormed = work_.dnormed.rows(0, count);
+  const tensor::View<T> normed = work_.gathered_norm.rows(0, count);
+  const tensor::View<T> dnormed = work_.dnormed.rows(0, count);
   ops::linear_backward_input(dlogits, core_.parameters.head, dnormed, ops::Write::kOverwrite);
   if (!core_.lora) ops::linear_backward_weight(dlogits, normed, core_.gradients.head);
   // The norm's gradient lands where the normed rows were: nobody needs those any more.
   ops::set_zero(normed);
   ops::rmsnorm_backward(dnormed, work_.gathered.rows(0, count), core_.parameters.final_norm,
                         work_.gathered_rstd.rows(0, count), normed, core_.gradients.final_norm,
-                        work_.norm_partial.rows(0, ops::rmsnorm_partial_rows(count)));
+                        work_.norm_partial.rows(
+                            0, ops::rmsnorm_partial_rows(count, core_.numbers.device)));
   ops::scatter_rows(normed,
-                    std::span(prepared_.target_row).subspan(first, static_cast<std::size_t>(count)),
+                    core_.tables.target_row.subspan(first, static_cast<std::size_t>(count)),
                     work_.dx);
 }
 
-LossSum DecoderPass::run_backward() {
-  std::vector<double> log_prob(prepared_.target.size());
-  std::vector<double> loss(prepared_.target.size());
+template <class T>
+LossSum DecoderPass<T>::run_backward() {
   const std::int64_t layers = core_.config.layers;
   start_gradients(layers);
   if (core_.config.tie_embeddings) start_gradients(-1);
   ops::set_zero(work_.dx);
-  for_logits([&](std::size_t first, tensor::View<float> logits) {
+  for_logits([&](std::size_t first, tensor::View<T> logits) {
     const auto size = static_cast<std::size_t>(logits.size(0));
     ops::cross_entropy_forward_backward(
-        logits, std::span(prepared_.target).subspan(first, size),
+        logits, core_.tables.target.subspan(first, size),
         {options_->scale, options_->z_loss, options_->label_smoothing},
-        std::span(log_prob).subspan(first, size), std::span(loss).subspan(first, size));
+        core_.tables.log_prob.subspan(first, size), core_.tables.loss.subspan(first, size));
     head_backward(first, logits);
   });
 
@@ -185,9 +210,9 @@ LossSum DecoderPass::run_backward() {
   const std::int64_t lowest = first_trained_layer(lora_of(core_));
   for (std::int64_t layer = layers; layer-- > lowest;) {
     const auto index = static_cast<std::size_t>(layer);
-    const LayerWeights& weights = layer_weights(layer, layer_below(layer, lowest));
-    const LayerMemory& memory = work_.layers[index];
-    context_.first_key = visible(core_.config, prepared_, layer);
+    const LayerWeights<T>& weights = layer_weights(layer, layer_below(layer, lowest));
+    const LayerMemory<T>& memory = work_.layers[index];
+    context_.first_key = core_.tables.visible(core_.config, layer);
     block_again(context_, weights, memory, options_->recompute);
     start_gradients(layer);
     block_backward(context_, weights, core_.gradients.layers[index], memory,
@@ -196,12 +221,13 @@ LossSum DecoderPass::run_backward() {
   }
   if (!frozen) {
     if (!core_.config.tie_embeddings) start_gradients(-1);
-    ops::embedding_backward(work_.dx, batch_.tokens, core_.gradients.embedding);
+    ops::embedding_backward(work_.dx, core_.tables.tokens, core_.gradients.embedding);
     done(-1);
   }
-  if (!options_->log_prob.empty()) spread_log_prob(log_prob, prepared_, options_->log_prob);
-  LossSum sum = sum_losses(log_prob);
-  sum.objective = std::accumulate(loss.begin(), loss.end(), 0.0);
+  const TargetResults results = core_.tables.results();
+  if (!options_->log_prob.empty()) spread_log_prob(results.log_prob, prepared_, options_->log_prob);
+  LossSum sum = sum_losses(results.log_prob);
+  sum.objective = std::accumulate(results.loss.begin(), results.loss.end(), 0.0);
   return sum;
 }
 
@@ -241,5 +267,8 @@ void spread_log_prob(std::span<const double> log_prob, const PreparedBatch& prep
     all[static_cast<std::size_t>(prepared.target_row[i])] = static_cast<float>(log_prob[i]);
   }
 }
+
+template class DecoderPass<float>;
+template class DecoderPass<tensor::bf16>;
 
 }  // namespace nativo::model

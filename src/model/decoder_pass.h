@@ -13,12 +13,14 @@
 
 namespace nativo::model {
 
+/// T is the type of the numbers: float, or bf16 on a GPU.
+template <class T>
 class DecoderPass {
  public:
   /// Checks the batch and, if it has a target, lays out the memory; a pass without targets computes
   /// nothing. All three arguments outlive the pass; `options` null = forward only. Gradients that
   /// share this memory are void from here on. Throws as prepare_batch and Arena::reserve.
-  DecoderPass(DecoderCore& core, const Batch& batch, const StepOptions* options);
+  DecoderPass(TypedCore<T>& core, const Batch& batch, const StepOptions* options);
 
   [[nodiscard]] const PreparedBatch& prepared() const { return prepared_; }
 
@@ -28,9 +30,12 @@ class DecoderPass {
   /// Of a batch without targets, instead of all that follows; see model::attend().
   void attend();
 
+  /// Where the targets lie for the ops, and their results; see BatchTables.
+  [[nodiscard]] BatchTables& tables() { return core_.tables; }
+
   /// After run_layers(): body(first, logits) for each chunk of logits [n,V], those of the targets
   /// first .. first + n - 1.
-  using LogitsBody = std::function<void(std::size_t first, tensor::View<float> logits)>;
+  using LogitsBody = std::function<void(std::size_t first, tensor::View<T> logits)>;
   void for_logits(const LogitsBody& body);
 
   /// After run_layers(), in training: loss and gradients.
@@ -39,20 +44,20 @@ class DecoderPass {
  private:
   [[nodiscard]] bool shares_gradients() const;
   /// The weights of a layer, whole until the next call, which is for `next` (if there is one).
-  [[nodiscard]] const LayerWeights& layer_weights(std::int64_t layer,
+  [[nodiscard]] const LayerWeights<T>& layer_weights(std::int64_t layer,
                                                   std::optional<std::int64_t> next);
   /// Zeroes the gradients of a layer (see visit_tensors) if they have just come to life, or
   /// borrows memory for them.
   void start_gradients(std::int64_t layer);
-  void add_neftune_noise(tensor::View<float> x) const;
-  void head_backward(std::size_t first, tensor::View<float> dlogits);
+  void add_neftune_noise(tensor::View<T> x) const;
+  void head_backward(std::size_t first, tensor::View<T> dlogits);
 
-  DecoderCore& core_;
+  TypedCore<T>& core_;
   const Batch& batch_;
   const StepOptions* options_;
   PreparedBatch prepared_;
-  BlockContext context_;
-  Workspace work_;
+  BlockContext<T> context_;
+  Workspace<T> work_;
 };
 
 /// Takes part in a pass that other ranks compute, forward or (with options) there and back: hands

@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <variant>
 #include <vector>
 
 #include "model/decoder.h"
+#include "model/decoder_batch.h"
 #include "model/linear.h"
 #include "model/lora.h"
 #include "tensor/arena.h"
@@ -18,56 +20,60 @@ namespace nativo::model {
 
 /// The gradients of one layer's weights, as products fill them; null where a weight is frozen and
 /// where the family has none.
+template <class T>
 struct LayerTensors {
-  tensor::View<float> input_norm;  ///< [C]
-  LinearGradient qkv;              ///< [(H+2K)D, C]
-  tensor::View<float> q_norm;      ///< [D]
-  tensor::View<float> k_norm;      ///< [D]
-  LinearGradient output;           ///< [C, HD]
-  tensor::View<float> post_norm;   ///< [C]
-  LinearGradient gate_up;          ///< [2F, C]
-  LinearGradient down;             ///< [C, F]
+  tensor::View<T> input_norm;  ///< [C]
+  LinearGradient<T> qkv;              ///< [(H+2K)D, C]
+  tensor::View<T> q_norm;      ///< [D]
+  tensor::View<T> k_norm;      ///< [D]
+  LinearGradient<T> output;           ///< [C, HD]
+  tensor::View<T> post_norm;   ///< [C]
+  LinearGradient<T> gate_up;          ///< [2F, C]
+  LinearGradient<T> down;             ///< [C, F]
 };
 
 /// The same of the whole model.
+template <class T>
 struct ModelTensors {
-  tensor::View<float> embedding;  ///< [V, C]
-  std::vector<LayerTensors> layers;
-  tensor::View<float> final_norm;  ///< [C]
-  tensor::View<float> head;        ///< [V, C]; the embedding itself when tied
+  tensor::View<T> embedding;  ///< [V, C]
+  std::vector<LayerTensors<T>> layers;
+  tensor::View<T> final_norm;  ///< [C]
+  tensor::View<T> head;        ///< [V, C]; the embedding itself when tied
 };
 
 /// One layer's weights: norms as numbers, the rest as layers that compute.
+template <class T>
 struct LayerWeights {
-  tensor::View<float> input_norm;  ///< [C]
-  Linear qkv;                      ///< [(H+2K)D, C]
-  tensor::View<float> q_norm;      ///< [D]; null when the family has none
-  tensor::View<float> k_norm;      ///< [D]
-  Linear output;                   ///< [C, HD]
-  tensor::View<float> post_norm;   ///< [C]
-  Linear gate_up;                  ///< [2F, C]
-  Linear down;                     ///< [C, F]
+  tensor::View<T> input_norm;  ///< [C]
+  Linear<T> qkv;                      ///< [(H+2K)D, C]
+  tensor::View<T> q_norm;      ///< [D]; null when the family has none
+  tensor::View<T> k_norm;      ///< [D]
+  Linear<T> output;                   ///< [C, HD]
+  tensor::View<T> post_norm;   ///< [C]
+  Linear<T> gate_up;                  ///< [2F, C]
+  Linear<T> down;                     ///< [C, F]
 };
 
+template <class T>
 struct ModelWeights {
-  tensor::View<float> embedding;  ///< [V, C]
-  std::vector<LayerWeights> layers;
-  tensor::View<float> final_norm;  ///< [C]
-  tensor::View<float> head;        ///< [V, C]; the embedding itself when tied
+  tensor::View<T> embedding;  ///< [V, C]
+  std::vector<LayerWeights<T>> layers;
+  tensor::View<T> final_norm;  ///< [C]
+  tensor::View<T> head;        ///< [V, C]; the embedding itself when tied
 };
 
 /// Calls take(view, shape, layer) for each tensor of `model`, in the order of
 /// Decoder::parameters(): layer -1 for the embedding, L for the final norm and the head; a tied
 /// head is the caller's to set. Quantised weights are not visited.
-template <class Take>
+template <class T, class Take>
 void visit_tensors(const DecoderConfig& config, const Quantization& quantization,
-                   ModelTensors& model, const Take& take) {
+                   ModelTensors<T>& model, const Take& take) {
   const std::int64_t width = config.hidden_size;
   model.layers.resize(static_cast<std::size_t>(config.layers));
   take(model.embedding, tensor::Shape{config.vocab_size, width}, std::int64_t{-1});
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
-    LayerTensors& tensors = model.layers[static_cast<std::size_t>(layer)];
-    const auto take_linear = [&](LinearGradient& linear, std::int64_t outputs, std::int64_t inputs,
+    LayerTensors<T>& tensors = model.layers[static_cast<std::size_t>(layer)];
+    const auto take_linear = [&](LinearGradient<T>& linear, std::int64_t outputs, std::int64_t inputs,
                                  bool bias) {
       if (!quantization.format) take(linear.weight, tensor::Shape{outputs, inputs}, layer);
       if (bias) take(linear.bias, tensor::Shape{outputs}, layer);
@@ -89,43 +95,57 @@ void visit_tensors(const DecoderConfig& config, const Quantization& quantization
   }
 }
 
-/// Views into `memory`, which holds parameter_count() floats in the order of Decoder::parameters(),
-/// less those that are quantised: their views are null.
-[[nodiscard]] ModelTensors model_tensors(const DecoderConfig& config,
-                                         const Quantization& quantization, float* memory);
+/// Views into `memory`, which holds parameter_count() numbers in the order of
+/// Decoder::parameters(), less those that are quantised: their views are null.
+template <class T>
+[[nodiscard]] ModelTensors<T> model_tensors(const DecoderConfig& config,
+                                            const Quantization& quantization,
+                                            tensor::View<T> memory);
 /// The same as weights.
-[[nodiscard]] ModelWeights model_weights(const ModelTensors& tensors);
+template <class T>
+[[nodiscard]] ModelWeights<T> model_weights(const ModelTensors<T>& tensors);
 
-/// Scratch of the linear layers, in floats.
+/// Scratch of the linear layers, in numbers.
 struct LinearScratch {
   std::int64_t panel = 0;    ///< one dequantised panel
   std::int64_t hidden = 0;   ///< behind an adapter's A
   std::int64_t dropped = 0;  ///< an adapter's input behind its mask; in training only
 };
 
-struct DecoderCore;
+template <class T>
+struct TypedCore;
 /// Makes `gradients` (of all parameters; without layers: none) those of the decoder and of its
 /// list of parameters.
-void bind_gradients(DecoderCore& core, const ModelTensors& gradients);
+template <class T>
+void bind_gradients(TypedCore<T>& core, const ModelTensors<T>& gradients);
 /// The gradients of one layer's parameters (see visit_tensors) lie in `memory`, one behind the
 /// other; the list of parameters does not show them.
-void bind_layer_gradients(DecoderCore& core, std::int64_t layer, std::span<float> memory);
+template <class T>
+void bind_layer_gradients(TypedCore<T>& core, std::int64_t layer, std::span<T> memory);
+
+/// cos and sin by position [P, D/2], where the pass runs.
+struct RopeTables {
+  tensor::View<const float> cosine;
+  tensor::View<const float> sine;
+};
 
 /// cos and sin by position.
 struct RopeTable {
-  std::int64_t positions = 0;
-  std::vector<float> cosine;  ///< [P, D/2]
-  std::vector<float> sine;
-
   /// Makes room for positions 0..count-1.
-  void grow(const DecoderConfig& config, std::int64_t count);
-  [[nodiscard]] tensor::View<const float> cosine_view() const;
-  [[nodiscard]] tensor::View<const float> sine_view() const;
+  void grow(const DecoderConfig& config, std::int64_t count, const tensor::Device& device);
+  [[nodiscard]] const RopeTables& tables() const { return tables_; }
+
+ private:
+  std::int64_t positions_ = 0;
+  std::vector<float> cosine_;  ///< on the host
+  std::vector<float> sine_;
+  tensor::Arena memory_;  ///< on a GPU
+  RopeTables tables_;
 };
 
 class LayerShards;
 
-/// All that a decoder is; helpers take it, as Decoder::State is private.
+/// All that a decoder is but what has its numbers' type.
 struct DecoderCore {
   DecoderCore();
   ~DecoderCore();
@@ -133,21 +153,35 @@ struct DecoderCore {
   DecoderConfig config;  ///< of what is here: tensor_part() of the whole
   DecoderConfig whole;
   DecoderRanks ranks;
+  Numbers numbers;
   tensor::Arena parameter_memory;
   std::unique_ptr<LayerShards> shards;  ///< null where all layers are whole
   tensor::Arena own_gradients;          ///< where they do not share the pass's memory
-  ModelWeights parameters;
   QuantizedState quantized;
   std::optional<LoraState> lora;
-  ModelTensors gradients;  ///< without layers until enable_gradients(); null views with LoRA
   GradientMemory gradient_memory = GradientMemory::kApart;
+  bool has_gradients = false;
   bool gradients_are_zero = false;  ///< or count as zero, where they share the pass's memory
   std::vector<Parameter> list;
   tensor::Arena pass_memory;
+  BatchTables tables;
   RopeTable rope;
 };
 
-struct Decoder::State : DecoderCore {};
+/// All of it; helpers take it, as Decoder::State is private.
+template <class T>
+struct TypedCore : DecoderCore {
+  ModelWeights<T> parameters;
+  ModelTensors<T> gradients;  ///< without layers until enable_gradients(); null views with LoRA
+};
+
+struct Decoder::State {
+  std::variant<TypedCore<float>, TypedCore<tensor::bf16>> typed;
+
+  [[nodiscard]] DecoderCore& core() {
+    return std::visit([](DecoderCore& decoder) -> DecoderCore& { return decoder; }, typed);
+  }
+};
 
 /// Reserves zeroed memory for `plan`; with `in_common` in memory that their node has once.
 void reserve_in_common(tensor::Arena& arena, const tensor::ArenaPlan& plan, const std::string& what,
@@ -156,7 +190,7 @@ void reserve_in_common(tensor::Arena& arena, const tensor::ArenaPlan& plan, cons
 /// Whether this rank writes item `index` of what its node has in common.
 [[nodiscard]] bool is_ours(const DecoderCore& core, std::size_t index);
 
-/// values = parameter `index`, which is in f32; collective where its layer is in parts.
+/// values = parameter `index`, which is not quantised; collective where its layer is in parts.
 void read_parameter(const DecoderCore& core, std::size_t index, std::span<float> values);
 
 /// Returns when all ranks have written what they have in common.

@@ -32,7 +32,7 @@ bool LayerShards::is_cut(const Parameter& parameter) const {
   return parameter.layer >= 0 && parameter.layer < config_.layers;
 }
 
-void LayerShards::bind(std::vector<Parameter>& list, ModelWeights& weights) {
+void LayerShards::bind(std::vector<Parameter>& list, ModelWeights<float>& weights) {
   list_ = &list;
   weights_ = &weights;
   shards_.emplace(list, ranks_.size());
@@ -47,8 +47,9 @@ void LayerShards::bind(std::vector<Parameter>& list, ModelWeights& weights) {
   float* values = next;
   for (Parameter& parameter : list) {
     if (is_cut(parameter)) continue;
-    parameter.value = {values, parameter.value.size()};
-    values += parameter.value.size();
+    const std::size_t size = parameter.elements();
+    parameter.set_stored(tensor::View<float>(values, {static_cast<std::int64_t>(size)}));
+    values += size;
   }
   move(weights.embedding);
   move(weights.final_norm);
@@ -147,9 +148,9 @@ void LayerShards::point_to(std::int64_t layer, float* memory) {
   const auto move = [&](tensor::View<float>& view) {
     if (view.data() != nullptr) view = {memory + (view.data() - at_[index]), view.shape()};
   };
-  LayerWeights& of = weights_->layers[index];
+  LayerWeights<float>& of = weights_->layers[index];
   for (auto* view : {&of.input_norm, &of.q_norm, &of.k_norm, &of.post_norm}) move(*view);
-  for (Linear* linear : {&of.qkv, &of.output, &of.gate_up, &of.down}) {
+  for (Linear<float>* linear : {&of.qkv, &of.output, &of.gate_up, &of.down}) {
     move(linear->weight);
     move(linear->bias);
   }

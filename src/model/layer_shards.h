@@ -33,7 +33,7 @@ class LayerShards {
   [[nodiscard]] float* addresses() const;
 
   /// Moves embedding, final norm and head to where they are whole. Once; both outlive this.
-  void bind(std::vector<Parameter>& list, ModelWeights& weights);
+  void bind(std::vector<Parameter>& list, ModelWeights<float>& weights);
 
   /// Runs body(0) .. body(count - 1), in any order and on any threads, or in theirs on this one.
   using RunAll = std::function<void(std::size_t count, const std::function<void(std::size_t)>&)>;
@@ -73,7 +73,7 @@ class LayerShards {
   std::size_t place_size_ = 0;            ///< numbers
   std::optional<Shards> shards_;          ///< of all parameters
   std::vector<Parameter>* list_ = nullptr;
-  ModelWeights* weights_ = nullptr;
+  ModelWeights<float>* weights_ = nullptr;
   std::vector<float*> at_;            ///< where each layer's weights point
   std::size_t turn_ = 0;              ///< gathers begun
   std::optional<std::int64_t> held_;  ///< in the place of the last gather that is over

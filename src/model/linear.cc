@@ -7,22 +7,24 @@
 namespace nativo::model {
 namespace {
 
-tensor::View<float> hidden_of(const LinearContext& context, const LinearAdapter& adapter,
-                              std::int64_t rows) {
+template <class T>
+tensor::View<T> hidden_of(const LinearContext<T>& context, const LinearAdapter<T>& adapter,
+                          std::int64_t rows) {
   const std::int64_t rank = adapter.low_rank.a.size(0);
   NATIVO_CHECK(context.hidden.elements() >= rows * rank, "scratch for an adapter is too small");
-  return {context.hidden.data(), {rows, rank}};
+  return {context.hidden.data(), {rows, rank}, context.hidden.device()};
 }
 
-tensor::View<float> dropped_like(const LinearContext& context, const tensor::Shape& shape) {
+template <class T>
+tensor::View<T> dropped_like(const LinearContext<T>& context, const tensor::Shape& shape) {
   NATIVO_CHECK(context.dropped.elements() >= shape.elements(), "scratch for dropout is too small");
-  return {context.dropped.data(), shape};
+  return {context.dropped.data(), shape, context.dropped.device()};
 }
 
 /// Calls body(first token, tokens, key of the mask) for each row of the batch.
-template <class Body>
-void for_rows(const LinearContext& context, const LinearAdapter& adapter, std::int64_t tokens,
-              const Body& body) {
+template <class T, class Body>
+void for_rows(const LinearContext<T>& context, const LinearAdapter<T>& adapter,
+              std::int64_t tokens, const Body& body) {
   const LinearDropout& dropout = context.dropout;
   const std::int64_t length = tokens / dropout.rows;
   const std::int64_t columns = adapter.low_rank.a.size(1);
@@ -43,10 +45,11 @@ void for_rows(const LinearContext& context, const LinearAdapter& adapter, std::i
 }
 
 /// The adapter's input: x itself, or x behind the adapter's mask.
-tensor::View<const float> input_of(const LinearContext& context, const LinearAdapter& adapter,
-                                   tensor::View<const float> x) {
+template <class T>
+tensor::View<const T> input_of(const LinearContext<T>& context, const LinearAdapter<T>& adapter,
+                               tensor::View<const T> x) {
   if (context.dropout.p == 0.0) return x;
-  const tensor::View<float> dropped = dropped_like(context, x.shape());
+  const tensor::View<T> dropped = dropped_like(context, x.shape());
   for_rows(context, adapter, x.size(0),
            [&](std::int64_t first, std::int64_t count, const ops::RandomKey& key) {
              ops::dropout(x.rows(first, count), key, context.dropout.p, dropped.rows(first, count));
@@ -56,35 +59,37 @@ tensor::View<const float> input_of(const LinearContext& context, const LinearAda
 
 }  // namespace
 
-void linear_forward(const Linear& layer, const LinearContext& context, tensor::View<const float> x,
-                    tensor::View<float> y) {
+template <class T>
+void linear_forward(const Linear<T>& layer, const LinearContext<T>& context,
+                    std::type_identity_t<tensor::View<const T>> x, tensor::View<T> y) {
   if (layer.is_quantized()) {
     ops::quantized_linear_forward(x, layer.quantized, context.panel, y);
   } else {
     ops::linear_forward(x, layer.weight, y);
   }
   if (layer.bias.data() != nullptr) ops::add_bias(y, layer.bias);
-  for (const LinearAdapter& adapter : layer.adapters) {
+  for (const LinearAdapter<T>& adapter : layer.adapters) {
     ops::low_rank_forward(input_of(context, adapter, x), adapter.low_rank,
                           hidden_of(context, adapter, x.size(0)), y);
   }
 }
 
-void linear_backward_input(const Linear& layer, const LinearContext& context,
-                           tensor::View<const float> dy, tensor::View<float> dx) {
+template <class T>
+void linear_backward_input(const Linear<T>& layer, const LinearContext<T>& context,
+                           std::type_identity_t<tensor::View<const T>> dy, tensor::View<T> dx) {
   if (layer.is_quantized()) {
     ops::quantized_linear_backward_input(dy, layer.quantized, context.panel, dx,
                                          ops::Write::kOverwrite);
   } else {
     ops::linear_backward_input(dy, layer.weight, dx, ops::Write::kOverwrite);
   }
-  for (const LinearAdapter& adapter : layer.adapters) {
-    const tensor::View<float> dhidden = hidden_of(context, adapter, dy.size(0));
+  for (const LinearAdapter<T>& adapter : layer.adapters) {
+    const tensor::View<T> dhidden = hidden_of(context, adapter, dy.size(0));
     if (context.dropout.p == 0.0) {
       ops::low_rank_backward_input(dy, adapter.low_rank, dhidden, dx, ops::Write::kAccumulate);
       continue;
     }
-    const tensor::View<float> ddropped = dropped_like(context, dx.shape());
+    const tensor::View<T> ddropped = dropped_like(context, dx.shape());
     ops::low_rank_backward_input(dy, adapter.low_rank, dhidden, ddropped, ops::Write::kOverwrite);
     for_rows(context, adapter, dx.size(0),
              [&](std::int64_t first, std::int64_t count, const ops::RandomKey& key) {
@@ -94,15 +99,33 @@ void linear_backward_input(const Linear& layer, const LinearContext& context,
   }
 }
 
-void linear_backward_weight(const Linear& layer, const LinearContext& context,
-                            tensor::View<const float> dy, tensor::View<const float> x,
-                            const LinearGradient& gradient) {
+template <class T>
+void linear_backward_weight(const Linear<T>& layer, const LinearContext<T>& context,
+                            std::type_identity_t<tensor::View<const T>> dy,
+                            std::type_identity_t<tensor::View<const T>> x,
+                            const LinearGradient<T>& gradient) {
   if (gradient.weight.data() != nullptr) ops::linear_backward_weight(dy, x, gradient.weight);
   if (gradient.bias.data() != nullptr) ops::bias_backward(dy, gradient.bias);
-  for (const LinearAdapter& adapter : layer.adapters) {
+  for (const LinearAdapter<T>& adapter : layer.adapters) {
     ops::low_rank_backward_weight(dy, input_of(context, adapter, x), adapter.low_rank,
                                   hidden_of(context, adapter, x.size(0)), adapter.da, adapter.db);
   }
 }
+
+template void linear_forward(const Linear<float>&, const LinearContext<float>&,
+                             tensor::View<const float>, tensor::View<float>);
+template void linear_backward_input(const Linear<float>&, const LinearContext<float>&,
+                                    tensor::View<const float>, tensor::View<float>);
+template void linear_backward_weight(const Linear<float>&, const LinearContext<float>&,
+                                     tensor::View<const float>, tensor::View<const float>,
+                                     const LinearGradient<float>&);
+
+template void linear_forward(const Linear<tensor::bf16>&, const LinearContext<tensor::bf16>&,
+                             tensor::View<const tensor::bf16>, tensor::View<tensor::bf16>);
+template void linear_backward_input(const Linear<tensor::bf16>&, const LinearContext<tensor::bf16>&,
+                                    tensor::View<const tensor::bf16>, tensor::View<tensor::bf16>);
+template void linear_backward_weight(const Linear<tensor::bf16>&, const LinearContext<tensor::bf16>&,
+                                     tensor::View<const tensor::bf16>, tensor::View<const tensor::bf16>,
+                                     const LinearGradient<tensor::bf16>&);
 
 }  // namespace nativo::model

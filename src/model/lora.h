@@ -15,15 +15,20 @@
 namespace nativo::model {
 
 struct DecoderCore;
+template <class T>
+struct TypedCore;
+template <class T>
 struct LayerWeights;
 struct LinearScratch;
 
 /// A projection inside the joined layer that computes it.
+template <class T>
 struct ProjectionPlace {
-  Linear LayerWeights::*linear = nullptr;
+  Linear<T> LayerWeights<T>::*linear = nullptr;
   std::int64_t first_output = 0;
 };
-[[nodiscard]] ProjectionPlace find_projection(const DecoderConfig& config, Projection projection);
+template <class T>
+[[nodiscard]] ProjectionPlace<T> find_projection(const DecoderConfig& config, Projection projection);
 
 /// Memory of the adapters of one decoder.
 struct LoraState {
@@ -48,18 +53,23 @@ struct QuantizedState {
                                                const Quantization& quantization);
 
 /// Plans and allocates the quantised matrices of core.parameters.
-void allocate_quantized(DecoderCore& core, const Quantization& quantization);
+template <class T>
+void allocate_quantized(TypedCore<T>& core, const Quantization& quantization);
 
 /// See Decoder::load, Decoder::attach_lora and Decoder::read_merged.
-void load_quantized(DecoderCore& core,
+template <class T>
+void load_quantized(TypedCore<T>& core,
                     const std::function<void(const Parameter&, std::span<float>)>& read);
-void attach_lora(DecoderCore& core, const LoraConfig& lora, std::uint64_t seed);
-void enable_lora_gradients(DecoderCore& core);
-void read_merged(const DecoderCore& core, std::size_t index, std::span<float> values);
+template <class T>
+void attach_lora(TypedCore<T>& core, const LoraConfig& lora, std::uint64_t seed);
+template <class T>
+void enable_lora_gradients(TypedCore<T>& core);
+template <class T>
+void read_merged(const TypedCore<T>& core, std::size_t index, std::span<float> values);
 
 /// Scratch that the layers need for a pass over `rows` tokens; `lora` may be null.
 [[nodiscard]] LinearScratch linear_scratch(const DecoderConfig& config,
                                            const Quantization& quantization, const LoraConfig* lora,
-                                           std::int64_t rows);
+                                           std::int64_t rows, const tensor::Device& device = {});
 
 }  // namespace nativo::model

@@ -19,7 +19,7 @@ MemoryPlan memory_plan(const DecoderConfig& config, const Quantization& quantiza
                        const LoraConfig* lora, const TrainingShape& shape) {
   const bool shares = lora == nullptr && shape.gradients == GradientMemory::kShared;
   const PassPlan pass =
-      plan_pass(config, linear_scratch(config, quantization, lora, shape.rows * shape.length),
+      plan_pass<float>(config, linear_scratch(config, quantization, lora, shape.rows * shape.length),
                 {.rows = shape.rows,
                  .length = shape.length,
                  .training = true,

@@ -61,6 +61,19 @@ void check_cached(std::int64_t heads, tensor::View<const T> q, tensor::View<cons
   NATIVO_CHECK(past >= 0 && past + queries <= values.size(1), "attention: the cache is too small");
 }
 
+template <class T>
+void check_store(std::int64_t heads, tensor::View<const T> qkv, std::int64_t past,
+                 tensor::View<const T> keys, tensor::View<const T> values) {
+  NATIVO_CHECK(keys.shape().rank() == 3 && values.shape().rank() == 3 &&
+                   keys.size(0) == values.size(0) && keys.size(1) == values.size(2) &&
+                   keys.size(2) == key_cache_stride(values.size(1)),
+               "attention: caches differ");
+  NATIVO_CHECK(qkv.size(1) == (heads + 2 * keys.size(0)) * keys.size(1),
+               "attention: qkv is not as wide as its heads");
+  NATIVO_CHECK(past >= 0 && past + qkv.size(0) <= values.size(1),
+               "attention: the cache is too small");
+}
+
 /// Everything about head group `kv_head` of row `row`.
 cpu::HeadGroup head_group(const AttentionShape& shape, const float* qkv,
                           const std::int32_t* first_key, const float* keys_t, std::int64_t row,
@@ -174,6 +187,25 @@ void attention_backward(const AttentionShape& shape, tensor::View<const float> q
   });
 }
 
+void store_keys_values(std::int64_t heads, tensor::View<const float> qkv, std::int64_t past,
+                       tensor::View<float> keys, tensor::View<float> values) {
+  check_store<float>(heads, qkv, past, keys, values);
+  if (on_gpu(qkv, keys, values)) {
+    return cuda::Attention<float>::store(heads, qkv, past, keys, values);
+  }
+  const std::int64_t dim = keys.size(1);
+  const std::int64_t kv_heads = keys.size(0);
+  for (std::int64_t i = 0; i < qkv.size(0); ++i) {
+    const float* k = qkv.data() + i * qkv.size(1) + heads * dim;
+    const float* v = k + kv_heads * dim;
+    for (std::int64_t head = 0; head < kv_heads; ++head) {
+      float* key = keys.data() + head * dim * keys.size(2) + past + i;
+      for (std::int64_t d = 0; d < dim; ++d) key[d * keys.size(2)] = k[head * dim + d];
+      std::copy_n(v + head * dim, dim, values.data() + (head * values.size(1) + past + i) * dim);
+    }
+  }
+}
+
 void attention_cached(std::int64_t heads, tensor::View<const float> q,
                       tensor::View<const float> keys, tensor::View<const float> values,
                       std::int64_t past, std::span<const std::int32_t> first_key,
@@ -226,6 +258,13 @@ void attention_backward(const AttentionShape& shape, tensor::View<const tensor::
   check_gradients<tensor::bf16>(qkv, out, dout, dqkv);
   require_gpu(qkv, out, dout, lse, dqkv, workspace);
   cuda::Attention<tensor::bf16>::backward(shape, qkv, first_key, out, dout, lse, dqkv, workspace);
+}
+
+void store_keys_values(std::int64_t heads, tensor::View<const tensor::bf16> qkv, std::int64_t past,
+                       tensor::View<tensor::bf16> keys, tensor::View<tensor::bf16> values) {
+  check_store<tensor::bf16>(heads, qkv, past, keys, values);
+  require_gpu(qkv, keys, values);
+  cuda::Attention<tensor::bf16>::store(heads, qkv, past, keys, values);
 }
 
 void attention_cached(std::int64_t heads, tensor::View<const tensor::bf16> q,

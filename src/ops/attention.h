@@ -43,9 +43,13 @@ void attention_backward(const AttentionShape& shape, tensor::View<const float> q
 /// that its rows do not fight for the same lines of the L1 cache.
 [[nodiscard]] std::int64_t key_cache_stride(std::int64_t capacity);
 
+/// Copies the keys and values of M new tokens into a cache that holds `past`: qkv[M,(H+2K)D] as
+/// above; keys[K,D,S] is transposed, S = key_cache_stride(capacity); values[K,capacity,D].
+void store_keys_values(std::int64_t heads, tensor::View<const float> qkv, std::int64_t past,
+                       tensor::View<float> keys, tensor::View<float> values);
+
 /// Attention of M new tokens over a cache that already holds them: query i is at position past + i.
-/// q[M,W] has its heads in columns [0, H*D); keys[K,D,S] is transposed, S =
-/// key_cache_stride(capacity); values[K,capacity,D]; first_key[M] as above. Overwrites out[M,H*D].
+/// q[M,W] has its heads in columns [0, H*D); first_key[M] as above. Overwrites out[M,H*D].
 void attention_cached(std::int64_t heads, tensor::View<const float> q,
                       tensor::View<const float> keys, tensor::View<const float> values,
                       std::int64_t past, std::span<const std::int32_t> first_key,
@@ -60,6 +64,8 @@ void attention_backward(const AttentionShape& shape, tensor::View<const tensor::
                         tensor::View<const tensor::bf16> out, tensor::View<const tensor::bf16> dout,
                         tensor::View<const float> lse, tensor::View<tensor::bf16> dqkv,
                         tensor::View<float> workspace);
+void store_keys_values(std::int64_t heads, tensor::View<const tensor::bf16> qkv, std::int64_t past,
+                       tensor::View<tensor::bf16> keys, tensor::View<tensor::bf16> values);
 void attention_cached(std::int64_t heads, tensor::View<const tensor::bf16> q,
                       tensor::View<const tensor::bf16> keys,
                       tensor::View<const tensor::bf16> values, std::int64_t past,

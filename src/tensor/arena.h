@@ -80,6 +80,7 @@ class Arena {
     return View<T>(reinterpret_cast<T*>(at(slot, sizeof(T))), slot.shape, device_);
   }
 
+  [[nodiscard]] std::byte* data() const { return begin_; }
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
   [[nodiscard]] const Device& device() const { return device_; }
 

@@ -31,15 +31,15 @@ std::size_t lowest_fit(const std::vector<Placed>& placed, const Lifetime& lifeti
 
 }  // namespace
 
-LifetimePlan::Handle LifetimePlan::add(std::string_view purpose, const Shape& shape,
-                                       const Lifetime& lifetime) {
+LifetimePlan::Handle LifetimePlan::add_bytes(std::string_view purpose, const Shape& shape,
+                                             std::size_t element_size, const Lifetime& lifetime) {
   NATIVO_CHECK(lifetime.first <= lifetime.last, "a tensor dies before it is born");
   const auto found = std::find(purposes_.begin(), purposes_.end(), purpose);
   const auto index = static_cast<std::size_t>(found - purposes_.begin());
   if (found == purposes_.end()) purposes_.emplace_back(purpose);
-  const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * sizeof(float);
+  const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * element_size;
   tensors_.push_back(
-      {index, shape, lifetime, (bytes + kAlignment - 1) / kAlignment * kAlignment, 0});
+      {index, shape, element_size, lifetime, (bytes + kAlignment - 1) / kAlignment * kAlignment, 0});
   return tensors_.size() - 1;
 }
 
@@ -80,7 +80,7 @@ void LifetimePlan::place() {
 
 ArenaPlan::Slot LifetimePlan::slot(Handle tensor) const {
   const Tensor& at = tensors_.at(tensor);
-  return {at.offset, at.shape, sizeof(float)};
+  return {at.offset, at.shape, at.element_size};
 }
 
 std::vector<ArenaPlan::Purpose> LifetimePlan::fullest(const Lifetime& period) const {

@@ -24,8 +24,11 @@ class LifetimePlan {
   /// Names a tensor of this plan.
   using Handle = std::size_t;
 
-  /// f32 numbers in `shape`, under `purpose` (a word for reports).
-  Handle add(std::string_view purpose, const Shape& shape, const Lifetime& lifetime);
+  /// elements(shape) * sizeof(T) bytes, under `purpose` (a word for reports).
+  template <class T>
+  Handle add(std::string_view purpose, const Shape& shape, const Lifetime& lifetime) {
+    return add_bytes(purpose, shape, sizeof(T), lifetime);
+  }
 
   /// Gives every tensor its place: greatest first or longest-lived first, each as low as it fits,
   /// whichever needs the smaller block. O(n^2) for n tensors.
@@ -40,9 +43,13 @@ class LifetimePlan {
   [[nodiscard]] std::vector<ArenaPlan::Purpose> fullest(const Lifetime& period) const;
 
  private:
+  Handle add_bytes(std::string_view purpose, const Shape& shape, std::size_t element_size,
+                   const Lifetime& lifetime);
+
   struct Tensor {
     std::size_t purpose = 0;
     Shape shape;
+    std::size_t element_size = 0;
     Lifetime lifetime;
     std::size_t size = 0;
     std::size_t offset = 0;

@@ -47,6 +47,8 @@ class Shape {
 template <class T>
 class View {
  public:
+  using Element = T;
+
   constexpr View() = default;
   constexpr View(T* data, const Shape& shape, const Device& device = {})
       : data_(data), shape_(shape), device_(device) {}

@@ -11,9 +11,9 @@ namespace {
 
 TEST(LifetimePlan, WhatIsNeverNeededTogetherSharesItsPlace) {
   LifetimePlan plan;
-  const auto a = plan.add("x", {16}, {0, 1});
-  const auto b = plan.add("x", {16}, {2, 3});
-  const auto both = plan.add("y", {32}, {1, 2});
+  const auto a = plan.add<float>("x", {16}, {0, 1});
+  const auto b = plan.add<float>("x", {16}, {2, 3});
+  const auto both = plan.add<float>("y", {32}, {1, 2});
   plan.place();
   EXPECT_EQ(plan.bytes(), 64U + 128U);
   EXPECT_EQ(plan.slot(a).offset, plan.slot(b).offset);
@@ -23,9 +23,9 @@ TEST(LifetimePlan, WhatIsNeverNeededTogetherSharesItsPlace) {
 
 TEST(LifetimePlan, PurposesAreCountedAtTheFullestMoment) {
   LifetimePlan plan;
-  static_cast<void>(plan.add("x", {16}, {0, 9}));
-  static_cast<void>(plan.add("y", {64}, {2, 3}));
-  static_cast<void>(plan.add("y", {32}, {5, 6}));
+  static_cast<void>(plan.add<float>("x", {16}, {0, 9}));
+  static_cast<void>(plan.add<float>("y", {64}, {2, 3}));
+  static_cast<void>(plan.add<float>("y", {32}, {5, 6}));
   plan.place();
   const auto all = plan.fullest({0, 9});
   ASSERT_EQ(all.size(), 2U);
@@ -51,7 +51,7 @@ TEST(LifetimePlan, NothingOverlapsInTimeAndPlace) {
       const auto first = static_cast<std::int64_t>(rng.below(30));
       const Lifetime lifetime{first, first + static_cast<std::int64_t>(rng.below(10))};
       const auto size = static_cast<std::int64_t>(rng.below(2000));
-      entries.push_back({plan.add("x", {size}, lifetime), lifetime});
+      entries.push_back({plan.add<float>("x", {size}, lifetime), lifetime});
     }
     plan.place();
     for (std::size_t i = 0; i < entries.size(); ++i) {

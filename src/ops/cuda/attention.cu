@@ -177,6 +177,21 @@ __global__ void attention_dkv_kernel(AttentionBackward<T> of) {
   store_head(dv, shape.head_dim, of.dqkv + v_at);
 }
 
+/// A block a (token, key/value head), a thread a dimension.
+template <class T>
+__global__ void store_keys_values_kernel(const T* qkv, std::int64_t width, std::int64_t heads,
+                                         std::int64_t kv_heads, std::int64_t past, T* keys,
+                                         std::int64_t keys_stride, T* values,
+                                         std::int64_t capacity) {
+  const std::int64_t token = blockIdx.x / kv_heads;
+  const std::int64_t head = blockIdx.x % kv_heads;
+  const std::int64_t dim = blockDim.x;
+  const std::int64_t at = head * dim + threadIdx.x;
+  const T* row = qkv + token * width + heads * dim;
+  keys[at * keys_stride + past + token] = row[at];
+  values[(head * capacity + past + token) * dim + threadIdx.x] = row[kv_heads * dim + at];
+}
+
 constexpr int kCachedKeys = 256;
 
 /// A block a (query, head) over the cache, 256 keys at a time: a thread a key for the scores, a
@@ -284,6 +299,15 @@ void Attention<T>::backward(const AttentionShape& shape, View<const T> qkv, Ids 
   run_backward<T>(
       {shape, qkv.data(), first_key.data(), dout.data(), lse.data(), workspace.data(), dqkv.data()},
       stream);
+}
+
+template <class T>
+void Attention<T>::store(std::int64_t heads, View<const T> qkv, std::int64_t past, View<T> keys,
+                         View<T> values) {
+  launch(store_keys_values_kernel<T>, dim3(static_cast<unsigned>(qkv.size(0) * keys.size(0))),
+         dim3(static_cast<unsigned>(keys.size(1))), 0, compute_stream(keys.device()), qkv.data(),
+         qkv.size(1), heads, keys.size(0), past, keys.data(), keys.size(2), values.data(),
+         values.size(1));
 }
 
 template <class T>

@@ -124,6 +124,8 @@ struct Attention {
   static void backward(const AttentionShape& shape, View<const T> qkv, Ids first_key,
                        View<const T> out, View<const T> dout, View<const float> lse, View<T> dqkv,
                        View<float> workspace);
+  static void store(std::int64_t heads, View<const T> qkv, std::int64_t past, View<T> keys,
+                    View<T> values);
   static void cached(std::int64_t heads, View<const T> q, View<const T> keys, View<const T> values,
                      std::int64_t past, Ids first_key, View<T> out);
 };

@@ -166,6 +166,12 @@ void Attention<T>::backward(const AttentionShape& /*shape*/, View<const T> /*qkv
 }
 
 template <class T>
+void Attention<T>::store(std::int64_t /*heads*/, View<const T> /*qkv*/, std::int64_t /*past*/,
+                         View<T> /*keys*/, View<T> /*values*/) {
+  absent();
+}
+
+template <class T>
 void Attention<T>::cached(std::int64_t /*heads*/, View<const T> /*q*/, View<const T> /*keys*/,
                           View<const T> /*values*/, std::int64_t /*past*/, Ids /*first_key*/,
                           View<T> /*out*/) {
