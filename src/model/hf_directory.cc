@@ -136,9 +136,9 @@ bool may_be_ignored(const std::string& name, const Located& found,
 }
 
 Decoder allocate(const DecoderConfig& config, const Quantization& quantization,
-                 const DecoderRanks& ranks, const fs::path& folder) {
+                 const DecoderRanks& ranks, const Numbers& numbers, const fs::path& folder) {
   try {
-    return Decoder(config, quantization, ranks);
+    return Decoder(config, quantization, ranks, numbers);
   } catch (const std::bad_alloc&) {
     throw Error(ExitCode::kTryAgain,
                 fmt::format("{}: not enough memory for {} parameters", shown(folder),
@@ -225,7 +225,7 @@ Digests verify_together(const fs::path& folder, dist::Communicator* ranks) {
 }  // namespace
 
 Decoder load_decoder(const fs::path& folder, const Quantization& quantization,
-                     const DecoderRanks& ranks) {
+                     const DecoderRanks& ranks, const Numbers& numbers) {
   recover_folder(folder);
   require_folder(folder);
   const WeightFiles weights = find_weights(folder);
@@ -250,7 +250,7 @@ Decoder load_decoder(const fs::path& folder, const Quantization& quantization,
                             config.parameter_count(), elements));
   }
 
-  Decoder decoder = allocate(config, quantization, ranks, folder);
+  Decoder decoder = allocate(config, quantization, ranks, numbers, folder);
   std::set<std::string> known;
   for (Parameter& parameter : decoder.parameters()) {
     known.insert(parameter.name);
@@ -283,8 +283,8 @@ Decoder load_decoder(const fs::path& folder, const Quantization& quantization,
 namespace {
 
 std::vector<TensorToWrite> tensors_of(const Decoder& decoder) {
-  const bool as_they_are =
-      !decoder.quantization().format && decoder.lora() == nullptr && !decoder.gathers_layers();
+  const bool as_they_are = !decoder.quantization().format && decoder.lora() == nullptr &&
+                           !decoder.gathers_layers() && decoder.numbers() == Numbers{};
   std::vector<TensorToWrite> tensors;
   for (std::size_t index = 0; index < decoder.parameters().size(); ++index) {
     const Parameter& parameter = decoder.parameters()[index];

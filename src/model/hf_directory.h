@@ -36,7 +36,7 @@ inline constexpr const char* kDigestsFile = "nativo.digests.json";
 /// the digests together.
 [[nodiscard]] Decoder load_decoder(const std::filesystem::path& folder,
                                    const Quantization& quantization = {},
-                                   const DecoderRanks& ranks = {});
+                                   const DecoderRanks& ranks = {}, const Numbers& numbers = {});
 
 /// What save_decoder writes, and how.
 struct SaveOptions {

@@ -111,7 +111,9 @@ void load_adapter(Decoder& decoder, const fs::path& folder) {
   }
   decoder.attach_lora(lora, 0);
   for (Parameter& parameter : decoder.trainable()) {
-    file.read(*file.find(parameter.name), parameter.value);
+    std::vector<float> values(parameter.elements());
+    file.read(*file.find(parameter.name), values);
+    tensor::write(values, parameter.stored);
   }
 }
 
@@ -124,7 +126,7 @@ std::vector<TensorToWrite> adapters_of(const Decoder& decoder) {
     const Parameter& parameter = decoder.trainable()[index];
     TensorToWrite& tensor =
         tensors.emplace_back(TensorToWrite{parameter.name, parameter.whole_shape(), {}});
-    if (parameter.part.is_cut()) {
+    if (parameter.part.is_cut() || parameter.value.empty()) {
       tensor.make = [&decoder, index](std::span<float> values) {
         decoder.read_whole_adapter(index, values);
       };

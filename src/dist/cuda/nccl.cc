@@ -108,6 +108,11 @@ class NcclCommunicator final : public Communicator {
 
   void abandon() override { is_abandoned_ = true; }
 
+  std::span<std::byte> allocate_shared(std::size_t /*bytes*/, std::string_view what) override {
+    throw Error(ExitCode::kConfig, fmt::format("{}: ranks on GPUs have no memory in common", what),
+                "choose dist.zero = 2 or less");
+  }
+
   std::unique_ptr<Communicator> split(int color, int key) override {
     parts_.push_back(host_.split(color, key));
     auto part = std::make_unique<NcclCommunicator>(nccl_, *parts_.back(), device_);
