@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <vector>
 
 uint3 threadIdx{};
@@ -38,7 +39,7 @@ struct Lane {
 };
 
 struct Block {
-  std::vector<Thread> threads;
+  std::span<Thread> threads;  ///< of threads_of_all_blocks()
   std::vector<Lane> warps;
   std::vector<unsigned char> shared;
   unsigned char* shared_begin = nullptr;
@@ -50,6 +51,20 @@ struct Block {
 };
 
 Block* block = nullptr;
+
+/// At least `count`; their stacks are kept from launch to launch.
+std::span<Thread> threads_of_all_blocks(std::size_t count) {
+  static std::vector<std::unique_ptr<Thread[]>> kept;  // the last are the most
+  static std::size_t size = 0;
+  if (count > size) {
+    kept.push_back(std::make_unique<Thread[]>(count));
+    size = count;
+    for (std::size_t i = 0; i < count; ++i) {
+      kept.back()[i].stack = std::make_unique_for_overwrite<char[]>(kStack);
+    }
+  }
+  return {kept.back().get(), count};
+}
 
 void yield(State state) {
   Thread& thread = block->threads[block->current];
@@ -137,14 +152,13 @@ std::size_t parity_after_arrival() {
 void run_grid(dim3 grid, dim3 threads, std::size_t shared, const std::function<void()>& body) {
   Block own;
   const std::size_t count = std::size_t{threads.x} * threads.y * threads.z;
-  own.threads.resize(count);
+  own.threads = threads_of_all_blocks(count);
   own.warps.resize((count + 31) / 32);
   own.shared.assign(shared + 128, 0xA5);
   const auto address = reinterpret_cast<std::uintptr_t>(own.shared.data());
   own.shared_begin = own.shared.data() + (128 - address % 128) % 128;
   own.body = &body;
   for (std::size_t i = 0; i < count; ++i) {
-    own.threads[i].stack = std::make_unique<char[]>(kStack);
     own.threads[i].index = {static_cast<unsigned>(i % threads.x),
                             static_cast<unsigned>(i / threads.x % threads.y),
                             static_cast<unsigned>(i / threads.x / threads.y)};
