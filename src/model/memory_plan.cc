@@ -6,36 +6,43 @@
 namespace nativo::model {
 namespace {
 
-/// What an arena of `count` f32 numbers takes.
-std::size_t reserved(std::int64_t count) {
+/// What an arena of `count` numbers takes.
+std::size_t reserved(std::int64_t count, const Numbers& numbers) {
   tensor::ArenaPlan plan;
-  static_cast<void>(plan.add<float>("", {count}));
+  numbers.type == tensor::DType::kBf16 ? plan.add<tensor::bf16>("", {count})
+                                       : plan.add<float>("", {count});
   return tensor::Arena::capacity_for(plan.bytes());
 }
 
 }  // namespace
 
 MemoryPlan memory_plan(const DecoderConfig& config, const Quantization& quantization,
-                       const LoraConfig* lora, const TrainingShape& shape) {
+                       const LoraConfig* lora, const TrainingShape& shape,
+                       const Numbers& numbers) {
   const bool shares = lora == nullptr && shape.gradients == GradientMemory::kShared;
-  const PassPlan pass =
-      plan_pass<float>(config, linear_scratch(config, quantization, lora, shape.rows * shape.length),
-                {.rows = shape.rows,
-                 .length = shape.length,
-                 .training = true,
-                 .recompute = shape.recompute,
-                 .shares_gradients = shares,
-                 .first_trained_layer = first_trained_layer(lora)});
+  const LinearScratch scratch =
+      linear_scratch(config, quantization, lora, shape.rows * shape.length, numbers.device);
+  const PassShape pass_shape{.rows = shape.rows,
+                             .length = shape.length,
+                             .training = true,
+                             .recompute = shape.recompute,
+                             .shares_gradients = shares,
+                             .first_trained_layer = first_trained_layer(lora),
+                             .device = numbers.device};
+  const PassPlan pass = numbers.type == tensor::DType::kBf16
+                            ? plan_pass<tensor::bf16>(config, scratch, pass_shape)
+                            : plan_pass<float>(config, scratch, pass_shape);
   MemoryPlan plan;
   DecoderMemory& memory = plan.memory;
   memory.parameters =
-      reserved(config.parameter_count() - quantized_parameter_count(config, quantization));
+      reserved(config.parameter_count() - quantized_parameter_count(config, quantization),
+               numbers);
   memory.quantized_parameters =
       tensor::Arena::capacity_for(plan_quantized(config, quantization).bytes());
   if (lora != nullptr) {
-    memory.adapters = memory.gradients = reserved(lora_parameter_count(*lora, config));
+    memory.adapters = memory.gradients = reserved(lora_parameter_count(*lora, config), numbers);
   } else if (!shares) {
-    memory.gradients = reserved(config.parameter_count());
+    memory.gradients = reserved(config.parameter_count(), numbers);
   }
   memory.pass = tensor::Arena::capacity_for(pass.memory.bytes());
   plan.forward = pass.memory.fullest(pass.forward);

@@ -29,7 +29,8 @@ struct MemoryPlan {
 
 /// Allocates no tensors; `lora` may be null.
 [[nodiscard]] MemoryPlan memory_plan(const DecoderConfig& config, const Quantization& quantization,
-                                     const LoraConfig* lora, const TrainingShape& shape);
+                                     const LoraConfig* lora, const TrainingShape& shape,
+                                     const Numbers& numbers = {});
 
 /// Numbers of a decoder of `config`: of one layer, and of all that is in none.
 struct LayerNumbers {

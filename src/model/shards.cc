@@ -12,7 +12,7 @@ static_assert(ops::kNormPiece % ops::kMomentBlock == 0, "a piece of the norm is 
 std::vector<Slice> whole_slices(std::span<const Parameter> parameters) {
   std::vector<Slice> slices;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    slices.push_back({i, 0, parameters[i].value.size()});
+    slices.push_back({i, 0, parameters[i].elements()});
   }
   return slices;
 }
@@ -32,12 +32,12 @@ Shards::Shards(std::span<const Parameter> parameters, int ranks)
         .layer = parameters[first].layer, .parameter = first, .begin = at, .count = 0, .parts = {}};
     std::size_t last = first;
     for (; last < parameters.size() && parameters[last].layer == bucket.layer; ++last) {
-      bucket.count += parameters[last].value.size();
+      bucket.count += parameters[last].elements();
     }
     bucket.parts.resize(n);
     // A piece belongs to the rank in whose even share it begins.
     for (std::size_t p = first; p < last; ++p) {
-      const std::size_t size = parameters[p].value.size();
+      const std::size_t size = parameters[p].elements();
       for (std::size_t begin = 0; begin < size; begin += ops::kNormPiece) {
         const std::size_t count = std::min(ops::kNormPiece, size - begin);
         const std::size_t rank = std::min(n - 1, (at - bucket.begin) * n / bucket.count);

@@ -13,6 +13,7 @@
 #include "model/peft_adapter.h"
 #include "pipeline/step.h"
 #include "tensor/arena.h"
+#include "tensor/device_memory.h"
 #include "train/data_parallel.h"
 #include "train/flops.h"
 #include "train/grid_choice.h"
@@ -87,12 +88,19 @@ model::Decoder load_base(const fs::path& folder, const train::TrainOptions& opti
                          const train::LoraTableOptions& lora, const train::DistOptions& dist,
                          dist::Grid& grid) {
   const dist::Place place = grid.world().place();
-  train::require_memory(model::read_config(folder), options, lora,
-                        tensor::available_memory() / static_cast<std::size_t>(place.node_size),
-                        train::rank_count(place.size, place.node_size, dist));
+  const model::Numbers numbers = train::numbers_of(options);
+  if (numbers.device.is_cuda()) {
+    tensor::require_device(numbers.device);
+    train::require_gpu_memory(model::read_config(folder), options, lora,
+                              tensor::gpu_facts(numbers.device).available);
+  } else {
+    train::require_memory(model::read_config(folder), options, lora,
+                          tensor::available_memory() / static_cast<std::size_t>(place.node_size),
+                          train::rank_count(place.size, place.node_size, dist));
+  }
   grid.set_timeout(0.0);  // large files take long
   model::Decoder decoder = model::load_decoder(folder, train::quantization_of(options.method, lora),
-                                               train::decoder_ranks(grid, dist.zero));
+                                               train::decoder_ranks(grid, dist.zero), numbers);
   if (options.method != "full") {
     decoder.attach_lora(model::resolve_lora(lora.lora, decoder.config()),
                         static_cast<std::uint64_t>(options.seed));
@@ -169,7 +177,7 @@ void train_and_save(Training training, model::Decoder& decoder) {
       .key = training.spec.key.empty() ? std::string() : resume_key(training.spec),
       .label = training.spec.name,
       .extra_files = training.save.extra_files,
-      .gemm_rate = train::measure_gemm_rate(),
+      .gemm_rate = decoder.numbers().device.is_cuda() ? 0.0 : train::measure_gemm_rate(),
       .grid = training.grid,
       .dist = training.dist,
   };

@@ -217,7 +217,8 @@ Step base_step(const Context& context) {
     const train::DistOptions shared = settled(context->options.dist, config, context->options.base,
                                               context->options.lora, context->ranks);
     dist::Grid grid(context->ranks, shared.tensor);
-    model::Decoder decoder(config, {}, train::decoder_ranks(grid, shared.zero));
+    model::Decoder decoder(config, {}, train::decoder_ranks(grid, shared.zero),
+                           train::numbers_of(context->options.base));
     decoder.initialize(static_cast<std::uint64_t>(context->options.run.seed));
     train_decoder(*context, spec, folder, grid, shared, decoder, base_training_data,
                   context->options.base);

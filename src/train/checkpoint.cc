@@ -281,7 +281,10 @@ void CheckpointStore::save(const TrainState& state, const model::Decoder& decode
     shared_->write();
     return finish_shared();
   }
-  write(state, trained_tensors(decoder, optimizer), extra_files);
+  write(state,
+        decoder.numbers().device.is_cuda() ? snapshot_.take(decoder, optimizer)
+                                           : trained_tensors(decoder, optimizer),
+        extra_files);
   reached_ = state.step;
 }
 

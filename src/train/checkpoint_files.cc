@@ -95,7 +95,13 @@ void read_checkpoint(const fs::path& folder, model::Decoder& decoder, Optimizer&
     const model::TensorEntry& entry = find_tensor(file, parameter.name, parameter.whole_shape());
     model::for_runs(parameter.part, slice.begin, slice.count,
                     [&](std::size_t here, std::size_t there, std::size_t length) {
-                      file.read(entry, there, parameter.value.subspan(here, length));
+                      if (!parameter.value.empty()) {
+                        file.read(entry, there, parameter.value.subspan(here, length));
+                        return;
+                      }
+                      std::vector<float> values(length);
+                      file.read(entry, there, values);
+                      tensor::write(values, tensor::part(parameter.stored, here, length));
                     });
   }
   const model::SafetensorsFile state(folder / kCheckpointOptimizer);
@@ -110,8 +116,9 @@ void read_checkpoint(const fs::path& folder, model::Decoder& decoder, Optimizer&
     const std::size_t first = tensor.begin / size;
     model::for_runs(tensor.part, first, tensor.bytes.size() / size,
                     [&](std::size_t here, std::size_t there, std::size_t length) {
-                      std::ranges::copy(state.bytes(entry).subspan(there * size, length * size),
-                                        tensor.bytes.subspan((here - first) * size).begin());
+                      tensor::copy_bytes(
+                          tensor.device, tensor.bytes.subspan((here - first) * size).data(), {},
+                          state.bytes(entry).subspan(there * size).data(), length * size);
                     });
   }
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ops/global_norm.h"
+#include "tensor/device_memory.h"
 
 namespace nativo::train {
 
@@ -34,9 +35,19 @@ std::span<const model::Slice> DataParallel::own_slices() const {
   return shards_.slices(ranks_->rank());
 }
 
-std::vector<std::span<const float>> DataParallel::updated_gradients() const {
-  std::vector<std::span<const float>> gradients;
-  for (const model::Slice& slice : updated_) gradients.push_back(gradients_.of(slice));
+std::vector<tensor::AnyView> DataParallel::updated_gradients() const {
+  std::vector<tensor::AnyView> gradients;
+  for (const model::Slice& slice : updated_) {
+    if (decoder_.numbers().device.is_cuda()) {
+      gradients.push_back(
+          tensor::part(std::as_const(decoder_).trainable()[slice.parameter].stored_gradient,
+                       slice.begin, slice.count));
+      continue;
+    }
+    const std::span<float> gradient = gradients_.of(slice);
+    gradients.emplace_back(
+        tensor::View<float>(gradient, {static_cast<std::int64_t>(gradient.size())}));
+  }
   return gradients;
 }
 
@@ -70,21 +81,46 @@ void DataParallel::finish_gradients() {
   }
 }
 
+/// The sums of squares of this rank's own slices; first_piece[p] is where those of parameter p are.
+void DataParallel::piece_sums(std::span<const std::size_t> first_piece, std::span<double> sums) {
+  const auto parameters = std::as_const(decoder_).trainable();
+  const tensor::Device& device = decoder_.numbers().device;
+  tensor::View<double> on_gpu;
+  if (device.is_cuda()) {
+    tensor::ArenaPlan plan;
+    const auto slot = plan.add<double>("norm", {static_cast<std::int64_t>(sums.size())});
+    if (norm_memory_.device() != device) norm_memory_ = tensor::Arena(device);
+    norm_memory_.reserve(plan, "the gradient's norm");
+    norm_memory_.zero();
+    on_gpu = norm_memory_.view<double>(slot);
+  }
+  for (const model::Slice& slice : own_slices()) {
+    const std::size_t first = first_piece[slice.parameter] + slice.begin / ops::kNormPiece;
+    const std::size_t count = ops::norm_pieces(slice.count);
+    if (!device.is_cuda()) {
+      ops::sums_of_squares(gradients_.of(slice), sums.subspan(first, count));
+      continue;
+    }
+    std::visit(
+        [&](const auto& gradient) {
+          ops::sums_of_squares(gradient, on_gpu.rows(static_cast<std::int64_t>(first),
+                                                     static_cast<std::int64_t>(count)));
+        },
+        tensor::part(parameters[slice.parameter].stored_gradient, slice.begin, slice.count));
+  }
+  if (device.is_cuda()) tensor::copy(on_gpu, tensor::View<double>(sums, on_gpu.shape()));
+}
+
 double DataParallel::gradient_norm() {
   const auto parameters = std::as_const(decoder_).trainable();
   std::vector<std::size_t> first_piece;  // of each parameter
   std::size_t pieces = 0;
   for (const model::Parameter& parameter : parameters) {
     first_piece.push_back(pieces);
-    pieces += ops::norm_pieces(parameter.value.size());
+    pieces += ops::norm_pieces(parameter.elements());
   }
   std::vector<double> sums(pieces);
-  for (const model::Slice& slice : own_slices()) {
-    ops::sums_of_squares(
-        gradients_.of(slice),
-        std::span(sums).subspan(first_piece[slice.parameter] + slice.begin / ops::kNormPiece,
-                                ops::norm_pieces(slice.count)));
-  }
+  piece_sums(first_piece, sums);
   ranks_->all_reduce(std::span(sums));  // each piece is one rank's
   std::vector<double> cut;              // of what other ranks have other parts of
   double total = 0.0;

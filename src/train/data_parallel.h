@@ -15,6 +15,8 @@
 #include "dist/grid.h"
 #include "model/decoder.h"
 #include "model/shards.h"
+#include "tensor/any_view.h"
+#include "tensor/arena.h"
 #include "train/gradient_sums.h"
 
 namespace nativo::train {
@@ -43,7 +45,7 @@ class DataParallel {
   /// Their gradients; see GradientSums.
   [[nodiscard]] GradientSums& gradients() { return gradients_; }
   /// Of updated_slices(), one by one, after finish_gradients().
-  [[nodiscard]] std::vector<std::span<const float>> updated_gradients() const;
+  [[nodiscard]] std::vector<tensor::AnyView> updated_gradients() const;
 
   /// This rank's rows of a step of `rows`.
   [[nodiscard]] dist::Part share(std::size_t rows) const;
@@ -68,6 +70,8 @@ class DataParallel {
   }
 
  private:
+  void piece_sums(std::span<const std::size_t> first_piece, std::span<double> sums);
+
   std::unique_ptr<dist::Grid> self_;  ///< when alone
   dist::Grid* grid_;
   dist::Communicator* ranks_;  ///< grid_->data()
@@ -76,6 +80,7 @@ class DataParallel {
   model::Shards shards_;
   std::vector<model::Slice> updated_;
   GradientSums gradients_;
+  tensor::Arena norm_memory_;  ///< of a GPU: the squares' sums
 };
 
 }  // namespace nativo::train

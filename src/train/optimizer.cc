@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <new>
+#include <functional>
+#include <type_traits>
 #include <utility>
 
 #include "base/error.h"
@@ -14,18 +15,6 @@ namespace nativo::train {
 namespace {
 
 using model::StorageType;
-
-double bytes_per_element(StateType type) {
-  switch (type) {
-    case StateType::kF32:
-      return 8.0;
-    case StateType::kBf16:
-      return 4.0;
-    case StateType::kInt8:
-      break;
-  }
-  return 2.0 + 8.0 / static_cast<double>(ops::kMomentBlock);
-}
 
 // Which of the parameters decay.
 std::vector<bool> decaying(std::span<const model::Parameter> parameters,
@@ -112,7 +101,7 @@ std::vector<StateTensor> tensors_of(const model::Parameter& parameter, StateType
     case StateType::kInt8:
       break;
   }
-  const std::int64_t blocks = ops::moment_blocks(static_cast<std::int64_t>(parameter.value.size()));
+  const std::int64_t blocks = ops::moment_blocks(static_cast<std::int64_t>(parameter.elements()));
   const auto scales = [&](const char* which) {
     return StateTensor{.name = which + parameter.name,
                        .shape = {blocks},
@@ -148,78 +137,84 @@ Optimizer::Optimizer(std::span<const model::Parameter> parameters, const AdamWSe
   for (const model::Parameter& parameter : parameters) {
     const bool is_rows = parameter.part.is_rows() || parameter.part.run == 0;
     const std::size_t part = is_rows ? 0 : parameter.part.begin / parameter.part.run;
-    first_numbers_.push_back(is_rows ? parameter.part.begin : part * parameter.value.size());
+    first_numbers_.push_back(is_rows ? parameter.part.begin : part * parameter.elements());
   }
   try {
-    for (const model::Slice& slice : slices_) add(parameters[slice.parameter], slice);
-  } catch (const std::bad_alloc&) {
-    double bytes = 0.0;
-    for (const model::Slice& slice : slices_) {
-      bytes += bytes_per_element(settings.state) * static_cast<double>(slice.count);
-    }
-    throw Error(ExitCode::kTryAgain,
-                fmt::format("not enough memory for the optimizer's {}", human_bytes(bytes)),
-                settings.state == StateType::kInt8
-                    ? "use a machine with more memory or a smaller model"
-                    : "set train.optimizer_state = \"int8\", or use a machine with more memory");
+    reserve(parameters);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kTryAgain || settings.state == StateType::kInt8) throw;
+    throw Error(error.code(), error.what(),
+                "set train.optimizer_state = \"int8\", or use a machine with more memory");
   }
 }
 
-void Optimizer::add(const model::Parameter& parameter, const model::Slice& slice) {
-  const std::size_t count = slice.count;
-  std::vector<StateTensor> tensors = tensors_of(parameter, settings_.state);
-  for (StateTensor& tensor : tensors) tensor.parameter = slice.parameter;
-  switch (settings_.state) {
-    case StateType::kF32: {
-      F32Moments made{std::vector<float>(count), std::vector<float>(count)};
-      expose(std::move(tensors[0]), slice.begin, made.first);
-      expose(std::move(tensors[1]), slice.begin, made.second);
-      moments_.emplace_back(std::move(made));
-      break;
+void Optimizer::reserve(std::span<const model::Parameter> parameters) {
+  tensor::ArenaPlan plan;
+  std::vector<std::function<void()>> lay_out;  // when there is memory
+  // A view to be, and its tensor in the state, whose first element is number `begin`.
+  const auto add = [&]<class T>(tensor::View<T>& view, StateTensor& tensor, std::size_t begin,
+                                std::size_t count) {
+    tensor.begin = begin * sizeof(T);
+    const auto slot =
+        plan.add<T>("optimizer state", tensor::Shape{static_cast<std::int64_t>(count)});
+    lay_out.push_back([this, &view, slot, index = state_.size()] {
+      view = memory_.view<T>(slot);
+      state_[index].bytes = {reinterpret_cast<std::byte*>(view.data()),
+                             view.span().size_bytes()};
+    });
+    state_.push_back(std::move(tensor));
+  };
+  moments_.reserve(slices_.size());  // they stay where they are
+  for (const model::Slice& slice : slices_) {
+    const model::Parameter& parameter = parameters[slice.parameter];
+    std::vector<StateTensor> tensors = tensors_of(parameter, settings_.state);
+    for (StateTensor& tensor : tensors) {
+      tensor.parameter = slice.parameter;
+      tensor.device = tensor::device(parameter.stored);
     }
-    case StateType::kBf16: {
-      Bf16Moments made{std::vector<std::uint16_t>(count), std::vector<std::uint16_t>(count)};
-      expose(std::move(tensors[0]), slice.begin, made.first);
-      expose(std::move(tensors[1]), slice.begin, made.second);
-      moments_.emplace_back(std::move(made));
-      break;
-    }
-    case StateType::kInt8: {
+    if (settings_.state == StateType::kInt8) {
+      auto& of = std::get<ops::Int8MomentViews>(moments_.emplace_back(ops::Int8MomentViews{}));
       const std::size_t block = slice.begin / static_cast<std::size_t>(ops::kMomentBlock);
       const auto scales =
-          static_cast<std::size_t>(ops::moment_blocks(static_cast<std::int64_t>(count)));
-      Int8Moments made{std::vector<std::int8_t>(count), std::vector<float>(scales),
-                       std::vector<std::uint8_t>(count), std::vector<float>(scales)};
-      expose(std::move(tensors[0]), slice.begin, made.first);
-      expose(std::move(tensors[1]), block, made.first_scale);
-      expose(std::move(tensors[2]), slice.begin, made.second);
-      expose(std::move(tensors[3]), block, made.second_scale);
-      moments_.emplace_back(std::move(made));
-      break;
+          static_cast<std::size_t>(ops::moment_blocks(static_cast<std::int64_t>(slice.count)));
+      add(of.m, tensors[0], slice.begin, slice.count);
+      add(of.m_scale, tensors[1], block, scales);
+      add(of.v, tensors[2], slice.begin, slice.count);
+      add(of.v_scale, tensors[3], block, scales);
+      continue;
+    }
+    const auto add_pair = [&](auto& of) {
+      add(of.first, tensors[0], slice.begin, slice.count);
+      add(of.second, tensors[1], slice.begin, slice.count);
+    };
+    if (settings_.state == StateType::kBf16) {
+      add_pair(std::get<MomentsOf<tensor::bf16>>(
+          moments_.emplace_back(MomentsOf<tensor::bf16>{})));
+    } else {
+      add_pair(std::get<MomentsOf<float>>(moments_.emplace_back(MomentsOf<float>{})));
     }
   }
-}
-
-// The bytes stay where they are when the vector that holds them moves.
-template <class T>
-void Optimizer::expose(StateTensor tensor, std::size_t begin, std::vector<T>& values) {
-  tensor.bytes = std::as_writable_bytes(std::span(values));
-  tensor.begin = begin * sizeof(T);
-  state_.push_back(std::move(tensor));
+  if (!slices_.empty()) {
+    memory_ = tensor::Arena(tensor::device(parameters[slices_.front().parameter].stored));
+  }
+  memory_.reserve(plan, "the optimizer's state");
+  memory_.zero();
+  for (const auto& view : lay_out) view();
 }
 
 void Optimizer::update(std::span<model::Parameter> parameters, std::int64_t step, double lr,
                        double gradient_norm) {
-  std::vector<std::span<const float>> gradients;
+  std::vector<tensor::AnyView> gradients;
   for (const model::Slice& slice : slices_) {
-    gradients.emplace_back(parameters[slice.parameter].gradient.subspan(slice.begin, slice.count));
+    gradients.push_back(
+        tensor::part(parameters[slice.parameter].stored_gradient, slice.begin, slice.count));
   }
   update(parameters, gradients, step, lr, gradient_norm);
 }
 
 void Optimizer::update(std::span<model::Parameter> parameters,
-                       std::span<const std::span<const float>> gradients, std::int64_t step,
-                       double lr, double gradient_norm) {
+                       std::span<const tensor::AnyView> gradients, std::int64_t step, double lr,
+                       double gradient_norm) {
   NATIVO_CHECK(parameters.size() == parameters_, "the constructor's parameters");
   NATIVO_CHECK(gradients.size() == slices_.size(), "a gradient for each slice");
   const bool clips = settings_.clip_norm > 0.0 && gradient_norm > settings_.clip_norm;
@@ -239,18 +234,28 @@ void Optimizer::update(std::span<model::Parameter> parameters,
     const ops::RoundingNoise noise{
         settings_.seed, static_cast<std::uint32_t>(slice.parameter),
         static_cast<std::int64_t>(first_numbers_[slice.parameter] + slice.begin)};
-    const auto value = parameter.value.subspan(slice.begin, slice.count);
-    const std::span<const float> gradient = gradients[i];
-    NATIVO_CHECK(gradient.size() == slice.count, "a slice's gradient has its size");
-    if (auto* f32 = std::get_if<F32Moments>(&moments_[i])) {
-      ops::adamw(options, value, gradient, f32->first, f32->second);
-    } else if (auto* bf16 = std::get_if<Bf16Moments>(&moments_[i])) {
-      ops::adamw(options, noise, value, gradient, bf16->first, bf16->second);
+    NATIVO_CHECK(tensor::elements(gradients[i]) == slice.count, "a slice's gradient has its size");
+    std::visit(
+        [&](const auto& value) { update_slice(options, noise, value, gradients[i], moments_[i]); },
+        tensor::part(parameter.stored, slice.begin, slice.count));
+  }
+}
+
+template <class T>
+void Optimizer::update_slice(const ops::AdamW& options, const ops::RoundingNoise& noise,
+                             const tensor::View<T>& value, const tensor::AnyView& gradient,
+                             const Moments& moments) {
+  const tensor::View<const T> slope = std::get<tensor::View<T>>(gradient);
+  if (const auto* f32 = std::get_if<MomentsOf<float>>(&moments)) {
+    if constexpr (std::is_same_v<T, float>) {
+      ops::adamw(options, value, slope, f32->first, f32->second);
     } else {
-      auto& int8 = std::get<Int8Moments>(moments_[i]);
-      ops::adamw(options, noise, value, gradient,
-                 {int8.first, int8.first_scale, int8.second, int8.second_scale});
+      ops::adamw(options, noise, value, slope, f32->first, f32->second);
     }
+  } else if (const auto* bf16 = std::get_if<MomentsOf<tensor::bf16>>(&moments)) {
+    ops::adamw(options, noise, value, slope, bf16->first, bf16->second);
+  } else {
+    ops::adamw(options, noise, value, slope, std::get<ops::Int8MomentViews>(moments));
   }
 }
 

@@ -11,6 +11,8 @@
 #include "model/decoder.h"
 #include "model/shards.h"
 #include "model/storage_type.h"
+#include "ops/adamw.h"
+#include "tensor/arena.h"
 
 namespace nativo::train {
 
@@ -45,11 +47,12 @@ struct StateTensor {
   std::string name;
   std::vector<std::int64_t> shape;  ///< the parameter's; [blocks] of scales
   model::StorageType type = model::StorageType::kF32;
-  std::span<std::byte> bytes;   ///< of a sharded state, this rank's
+  std::span<std::byte> bytes;   ///< of a sharded state, this rank's; on `device`
   std::uint64_t begin = 0;      ///< where `bytes` begin in the whole tensor's
   std::size_t parameter = 0;    ///< the parameter's index
   std::size_t block = 1;        ///< its elements that share a number of this tensor
   model::TensorPart part = {};  ///< of tensor-parallel ranks, as the parameter's
+  tensor::Device device = {};   ///< the parameter's
 
   [[nodiscard]] const std::vector<std::int64_t>& whole_shape() const {
     return part.is_cut() ? part.whole : shape;
@@ -79,10 +82,9 @@ class Optimizer {
               double gradient_norm);
 
   /// The same where the gradients lie elsewhere: gradients[i] is that of the constructor's
-  /// slices[i].
-  void update(std::span<model::Parameter> parameters,
-              std::span<const std::span<const float>> gradients, std::int64_t step, double lr,
-              double gradient_norm);
+  /// slices[i], of the parameter's type and on its device.
+  void update(std::span<model::Parameter> parameters, std::span<const tensor::AnyView> gradients,
+              std::int64_t step, double lr, double gradient_norm);
 
   [[nodiscard]] StateType type() const { return settings_.state; }
 
@@ -91,29 +93,25 @@ class Optimizer {
   [[nodiscard]] std::span<const StateTensor> state() const { return state_; }
 
  private:
-  struct F32Moments {
-    std::vector<float> first;
-    std::vector<float> second;
-  };
-  struct Bf16Moments {
-    std::vector<std::uint16_t> first;
-    std::vector<std::uint16_t> second;
-  };
-  struct Int8Moments {
-    std::vector<std::int8_t> first;
-    std::vector<float> first_scale;
-    std::vector<std::uint8_t> second;
-    std::vector<float> second_scale;
-  };
-  using Moments = std::variant<F32Moments, Bf16Moments, Int8Moments>;
-
-  void add(const model::Parameter& parameter, const model::Slice& slice);
+  /// Of one slice.
   template <class T>
-  void expose(StateTensor tensor, std::size_t begin, std::vector<T>& values);
+  struct MomentsOf {
+    tensor::View<T> first;
+    tensor::View<T> second;
+  };
+  using Moments =
+      std::variant<MomentsOf<float>, MomentsOf<tensor::bf16>, ops::Int8MomentViews>;
+
+  void reserve(std::span<const model::Parameter> parameters);
+  template <class T>
+  void update_slice(const ops::AdamW& options, const ops::RoundingNoise& noise,
+                    const tensor::View<T>& value, const tensor::AnyView& gradient,
+                    const Moments& moments);
 
   AdamWSettings settings_;
   std::size_t parameters_;  ///< how many there are
   std::vector<model::Slice> slices_;
+  tensor::Arena memory_;                    ///< of all moments, on the parameters' device
   std::vector<Moments> moments_;            ///< of the slices
   std::vector<bool> decays_;                ///< of the parameters
   std::vector<std::size_t> first_numbers_;  ///< of the parameters: sets parts apart in the noise

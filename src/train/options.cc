@@ -1,5 +1,10 @@
 #include "train/options.h"
 
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/strings.h"
+
 namespace nativo::train {
 
 void TrainOptions::visit(config::Visitor& visitor) {
@@ -101,6 +106,14 @@ void TrainOptions::visit(config::Visitor& visitor) {
                "with stochastic rounding 4, int8 with a scale per 128 numbers 2.0625",
        .choices = {"f32", "bf16", "int8"}},
       optimizer_state);
+  visitor.value({.name = "device",
+                 .help = "where is trained: cpu, or a GPU: cuda (the first), cuda:1, ..."},
+                device);
+  visitor.value({.name = "precision",
+                 .help = "type of weights, activations and gradients; auto = f32 on the CPU, bf16 "
+                         "on a GPU",
+                 .choices = {"auto", "f32", "bf16"}},
+                precision);
   visitor.value({.name = "on_spike",
                  .help = "at a loss or gradient that is not finite, or a loss beyond spike_sigma: "
                          "stop, skip the step, or roll back to the last regular checkpoint and go "
@@ -222,6 +235,26 @@ model::Quantization quantization_of(const std::string& method, const LoraTableOp
   if (method == "qlora-nf4") quantization.format = ops::QuantFormat::kNf4;
   if (options.double_quant) quantization.scales = ops::ScaleFormat::kDouble;
   return quantization;
+}
+
+model::Numbers numbers_of(const TrainOptions& options) {
+  const auto device = tensor::device_from_name(options.device);
+  if (!device) {
+    throw Error(ExitCode::kConfig,
+                fmt::format("train.device: \"{}\" is no device", printable(options.device)),
+                "use cpu, cuda or cuda:1");
+  }
+  const bool is_auto = options.precision == "auto";
+  if (!is_auto && options.precision != "f32" && options.precision != "bf16") {
+    throw Error(ExitCode::kConfig, fmt::format("train.precision: \"{}\" is none of auto, f32, bf16",
+                                               printable(options.precision)));
+  }
+  const bool is_bf16 = is_auto ? device->is_cuda() : options.precision == "bf16";
+  if (is_bf16 && !device->is_cuda()) {
+    throw Error(ExitCode::kConfig, "train.precision: bf16 needs a GPU",
+                "set train.device = \"cuda\", or train.precision = \"f32\"");
+  }
+  return {is_bf16 ? tensor::DType::kBf16 : tensor::DType::kF32, *device};
 }
 
 }  // namespace nativo::train

@@ -34,6 +34,8 @@ struct TrainOptions {
   double label_smoothing = 0.0;
   double neftune_alpha = 0.0;
   std::string optimizer_state = "f32";
+  std::string device = "cpu";
+  std::string precision = "auto";
   std::string on_spike = "stop";
   double spike_sigma = 0.0;
   std::int64_t max_spikes = 10;
@@ -69,6 +71,10 @@ struct LoraTableOptions {
 
   void visit(config::Visitor& visitor);
 };
+
+/// What `options` have the model computed in, and where. Throws Error(kConfig) for a device or a
+/// precision that is none, and for bf16 on the CPU.
+[[nodiscard]] model::Numbers numbers_of(const TrainOptions& options);
 
 /// What the linear layers of the base are held in under `method`.
 [[nodiscard]] model::Quantization quantization_of(const std::string& method,

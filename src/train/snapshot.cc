@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/strings.h"
+#include "tensor/device_memory.h"
 
 namespace nativo::train {
 namespace {
@@ -32,13 +33,18 @@ TrainedTensors trained_tensors(const model::Decoder& decoder, const Optimizer& o
         std::as_bytes(parameter.value));
   }
   for (const StateTensor& tensor : optimizer.state()) {
-    add(tensors.optimizer, tensor.name, tensor.shape, tensor.type, tensor.bytes);
+    add(tensors.optimizer, tensor.name, tensor.shape, tensor.type,
+        tensor.device.is_cuda() ? std::span<std::byte>() : tensor.bytes);
   }
   return tensors;
 }
 
 const TrainedTensors& Snapshot::take(const model::Decoder& decoder, const Optimizer& optimizer) {
   tensors_ = trained_tensors(decoder, optimizer);
+  if (decoder.numbers().device.is_cuda()) {
+    take_from_gpu(decoder, optimizer);
+    return tensors_;
+  }
   std::vector<std::span<const std::byte>*> spans;
   for (auto* list : {&tensors_.weights, &tensors_.optimizer}) {
     for (model::TensorToWrite& tensor : *list) spans.push_back(&tensor.stored->bytes);
@@ -47,9 +53,30 @@ const TrainedTensors& Snapshot::take(const model::Decoder& decoder, const Optimi
   return tensors_;
 }
 
-void Snapshot::take(std::span<std::span<const std::byte>* const> spans) {
+void Snapshot::take_from_gpu(const model::Decoder& decoder, const Optimizer& optimizer) {
   std::size_t bytes = 0;
-  for (const auto* span : spans) bytes += span->size();
+  for (const model::Parameter& parameter : decoder.trainable()) {
+    bytes += parameter.elements() * sizeof(float);
+  }
+  for (const StateTensor& tensor : optimizer.state()) bytes += tensor.bytes.size();
+  reserve(bytes);
+  std::byte* to = memory_.get();
+  for (std::size_t i = 0; i < tensors_.weights.size(); ++i) {
+    const model::Parameter& parameter = decoder.trainable()[i];
+    const std::span<float> values(reinterpret_cast<float*>(to), parameter.elements());
+    tensor::read(parameter.stored, values);
+    tensors_.weights[i].stored->bytes = std::as_bytes(values);
+    to += values.size_bytes();
+  }
+  for (std::size_t i = 0; i < tensors_.optimizer.size(); ++i) {
+    const StateTensor& tensor = optimizer.state()[i];
+    tensor::copy_bytes({}, to, tensor.device, tensor.bytes.data(), tensor.bytes.size());
+    tensors_.optimizer[i].stored->bytes = {to, tensor.bytes.size()};
+    to += tensor.bytes.size();
+  }
+}
+
+void Snapshot::reserve(std::size_t bytes) {
   if (bytes > capacity_) {
     capacity_ = 0;
     memory_.reset();
@@ -63,6 +90,12 @@ void Snapshot::take(std::span<std::span<const std::byte>* const> spans) {
     }
     capacity_ = bytes;
   }
+}
+
+void Snapshot::take(std::span<std::span<const std::byte>* const> spans) {
+  std::size_t bytes = 0;
+  for (const auto* span : spans) bytes += span->size();
+  reserve(bytes);
   struct Tile {
     std::byte* to;
     std::span<const std::byte> from;

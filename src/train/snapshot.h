@@ -23,7 +23,8 @@ struct TrainedTensors {
   std::vector<model::TensorToWrite> optimizer;  ///< Optimizer::state()
 };
 
-/// The tensors where they lie in `decoder` and `optimizer`.
+/// The tensors where they lie in `decoder` and `optimizer`; of a GPU, whose bytes nobody can write
+/// from there, without bytes.
 [[nodiscard]] TrainedTensors trained_tensors(const model::Decoder& decoder,
                                              const Optimizer& optimizer);
 
@@ -33,12 +34,16 @@ class Snapshot {
  public:
   /// Copies on all threads, over the copy taken before. The memory is allocated once and kept.
   /// Throws Error(kTryAgain) when it does not suffice. The result is valid until the next take().
+  /// What a GPU trains comes from there, weights in f32.
   const TrainedTensors& take(const model::Decoder& decoder, const Optimizer& optimizer);
 
   /// The same of any bytes: each span is moved to its copy.
   void take(std::span<std::span<const std::byte>* const> spans);
 
  private:
+  void take_from_gpu(const model::Decoder& decoder, const Optimizer& optimizer);
+  void reserve(std::size_t bytes);
+
   TrainedTensors tensors_;
   std::unique_ptr<std::byte[]> memory_;
   std::size_t capacity_ = 0;

@@ -55,6 +55,10 @@ class Run {
         optimizer_(std::as_const(input.decoder).trainable(), adamw_settings(options_),
                    parallel_.updated_slices()),
         store_(input.dir, input.key, options_.keep, input.disk, &parallel_) {
+    if (input.decoder.numbers().device.is_cuda() && !parallel_.is_alone()) {
+      throw Error(ExitCode::kConfig, "train.device: several ranks train on the CPU only",
+                  "train on one GPU with one rank, or set train.device = \"cpu\"");
+    }
     parallel_.grid().set_timeout(input.dist.timeout);
     if (input.dist.neighbour_every > 0 && !parallel_.is_alone()) {
       memory_.emplace(parallel_, input.dir, input.key, input.dist.neighbour_dir);

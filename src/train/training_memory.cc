@@ -271,4 +271,36 @@ void require_memory(const model::DecoderConfig& config, const TrainOptions& opti
               hint + "; `nativo memory` shows what takes how much");
 }
 
+GpuMemory gpu_memory(const model::DecoderConfig& config, const TrainOptions& options,
+                     const LoraTableOptions& lora) {
+  const Adapted how = adapted(config, options, lora);
+  const model::LoraConfig* adapters = how.lora ? &*how.lora : nullptr;
+  GpuMemory memory;
+  memory.decoder = model::memory_plan(config, how.quantization, adapters, training_shape(options),
+                                      numbers_of(options))
+                       .memory;
+  const std::int64_t trained =
+      adapters != nullptr ? lora_parameter_count(*adapters, config) : config.parameter_count();
+  memory.optimizer_state = state_bytes(state_type_from_option(options.optimizer_state), trained);
+  return memory;
+}
+
+void require_gpu_memory(const model::DecoderConfig& config, const TrainOptions& options,
+                        const LoraTableOptions& lora, std::size_t available) {
+  const auto human = [](std::size_t bytes) { return human_bytes(static_cast<double>(bytes)); };
+  const GpuMemory memory = gpu_memory(config, options, lora);
+  if (memory.total() <= available) return;
+  throw Error(
+      ExitCode::kTryAgain,
+      fmt::format("training this model on {} needs {} there ({} of weights, {} of gradients, {} of "
+                  "optimizer state, {} of activations), {} are available",
+                  options.device, human(memory.total()),
+                  human(memory.decoder.parameters + memory.decoder.quantized_parameters +
+                        memory.decoder.adapters),
+                  human(memory.decoder.gradients), human(memory.optimizer_state),
+                  human(memory.decoder.pass), human(available)),
+      "set train.optimizer_state = \"int8\", train.recompute = \"block\" or a smaller "
+      "train.micro_batch, or train adapters (train.method)");
+}
+
 }  // namespace nativo::train

@@ -94,6 +94,21 @@ void require_memory(const model::DecoderConfig& config, const TrainOptions& opti
                     const LoraTableOptions& lora, std::size_t available,
                     const RankCount& ranks = {});
 
+/// Bytes that a training on a GPU takes there; the program and its data are on the host.
+struct GpuMemory {
+  model::DecoderMemory decoder;
+  std::size_t optimizer_state = 0;
+
+  [[nodiscard]] std::size_t total() const { return decoder.total() + optimizer_state; }
+};
+/// Of one rank alone. Throws as training_memory() and numbers_of().
+[[nodiscard]] GpuMemory gpu_memory(const model::DecoderConfig& config, const TrainOptions& options,
+                                   const LoraTableOptions& lora);
+
+/// Throws Error(kTryAgain) when that is beyond `available` bytes.
+void require_gpu_memory(const model::DecoderConfig& config, const TrainOptions& options,
+                        const LoraTableOptions& lora, std::size_t available);
+
 /// The classic rule of full fine-tuning in mixed precision: 24 bytes a parameter, without
 /// activations.
 [[nodiscard]] constexpr std::size_t classic_rule(std::int64_t parameters) {
