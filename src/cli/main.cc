@@ -61,6 +61,7 @@ int main(int argc, char** argv) {
   nativo::cli::add_memory(app);
   nativo::cli::add_slurm(app);
   nativo::cli::add_status(app);
+  nativo::cli::add_bench(app);
   nativo::cli::add_doctor(app);
   nativo::cli::add_options(app);
   try {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -172,8 +173,33 @@ void print_grid(const Planned& subject, std::size_t available) {
              choice.fits ? "" : ", more than there is");
 }
 
+/// What a GPU holds.
+void show_gpu(const Arguments& arguments, const Planned& subject) {
+  const train::GpuMemory memory =
+      train::gpu_memory(subject.config, subject.options.train, subject.options.lora);
+  const std::vector<std::pair<std::string, std::size_t>> purposes = {
+      {"weights", memory.decoder.parameters + memory.decoder.quantized_parameters},
+      {"adapters", memory.decoder.adapters},
+      {"gradients", memory.decoder.gradients},
+      {"optimizer state", memory.optimizer_state},
+      {"batch", memory.decoder.pass}};
+  if (arguments.json) {
+    Json json = {{"model", subject.name}, {"device", subject.options.train.device}};
+    for (const auto& [name, bytes] : purposes) json["purposes"][name] = bytes;
+    json["bytes"] = memory.total();
+    fmt::print("{}\n", dump_json_pretty(json));
+    return;
+  }
+  print_shape(subject);
+  fmt::print("{} holds\n", printable(subject.options.train.device));
+  for (const auto& [name, bytes] : purposes) fmt::print("{:<16} {:>10}\n", name, human(bytes));
+  fmt::print("{:<16} {:>10}, and what the driver takes for itself\n", "together",
+             human(memory.total()));
+}
+
 void show(const Arguments& arguments) {
   Planned subject = subject_of(arguments);
+  if (train::numbers_of(subject.options.train).device.is_cuda()) return show_gpu(arguments, subject);
   const std::size_t available = tensor::available_memory();
   if (subject.options.dist.grid == "auto" && subject.ranks.ranks > 1) {
     const train::GridChoice choice = grid_of(subject, available);

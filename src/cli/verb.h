@@ -27,6 +27,7 @@ void add_chat(CLI::App& app);
 void add_report(CLI::App& app);
 void add_export(CLI::App& app);
 void add_memory(CLI::App& app);
+void add_bench(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_options(CLI::App& app);
 void add_slurm(CLI::App& app);

@@ -87,6 +87,8 @@ class Optimizer {
               std::int64_t step, double lr, double gradient_norm);
 
   [[nodiscard]] StateType type() const { return settings_.state; }
+  /// Reserved for the moments.
+  [[nodiscard]] std::size_t bytes() const { return memory_.capacity(); }
 
   /// The whole state, or this rank's part of it, tensor by tensor. The bytes stay where they are
   /// for the optimizer's life.

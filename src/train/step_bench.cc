@@ -1,0 +1,145 @@
+#include "train/step_bench.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include "tensor/device_memory.h"
+#include "train/data_parallel.h"
+#include "train/flops.h"
+#include "train/optimizer.h"
+#include "train/training_memory.h"
+
+namespace nativo::train {
+namespace {
+
+constexpr std::int64_t kWarmUp = 2;
+
+/// Weights like those that training starts from: a few numbers drawn once, again and again.
+void make_up_weights(model::Decoder& decoder) {
+  std::vector<float> drawn(std::size_t{1} << 16);
+  Rng rng(1);
+  for (float& number : drawn) number = static_cast<float>(0.02 * rng.normal());
+  std::size_t next = 0;
+  decoder.load([&](const model::Parameter& parameter, std::span<float> values) {
+    if (!parameter.decays) {
+      std::ranges::fill(values, parameter.name.ends_with(".bias") ? 0.0F : 1.0F);
+      return;
+    }
+    // Not in step with the rows, which would make them equal.
+    for (std::size_t at = 0; at < values.size();) {
+      const std::size_t from = (next += 7919) % (drawn.size() / 2);
+      const std::size_t count = std::min(drawn.size() - from, values.size() - at);
+      std::copy_n(drawn.begin() + static_cast<std::ptrdiff_t>(from), count,
+                  values.begin() + static_cast<std::ptrdiff_t>(at));
+      at += count;
+    }
+  });
+}
+
+/// One document a row, every token but a row's last one followed by a target.
+model::Batch make_up_batch(const model::DecoderConfig& config, std::int64_t rows,
+                           std::int64_t length, std::uint64_t number) {
+  model::Batch batch;
+  batch.rows = rows;
+  batch.length = length;
+  Rng rng(2, number);
+  const auto tokens = static_cast<std::uint64_t>(config.vocab_size);
+  for (std::int64_t i = 0; i < rows * length; ++i) {
+    batch.tokens.push_back(static_cast<std::int32_t>(rng.below(tokens)));
+    batch.targets.push_back(static_cast<std::int32_t>(rng.below(tokens)));
+    batch.positions.push_back(static_cast<std::int32_t>(i % length));
+    batch.documents.push_back(0);
+  }
+  return batch;
+}
+
+std::size_t free_on(const tensor::Device& device) {
+  return device.is_cuda() ? tensor::gpu_facts(device).available : 0;
+}
+
+}  // namespace
+
+StepFigures measure_steps(const StepBench& bench) {
+  TrainOptions options = bench.options;
+  options.batch_tokens = options.micro_batch * options.seq_len;
+  const model::Numbers numbers = numbers_of(options);
+  const tensor::Device device = numbers.device;
+  const GpuMemory plan = gpu_memory(bench.config, options, bench.lora);
+  tensor::require_device(device);
+  StepFigures figures;
+  figures.planned = plan.total();
+  figures.device = device.is_cuda() ? tensor::gpu_facts(device).name : "CPU";
+  const std::size_t free_before = free_on(device);
+
+  model::Decoder decoder(bench.config, quantization_of(options.method, bench.lora), {}, numbers);
+  make_up_weights(decoder);
+  if (options.method != "full") {
+    decoder.attach_lora(model::resolve_lora(bench.lora.lora, bench.config), 1);
+  }
+  DataParallel parallel(nullptr, decoder, 0);
+  const model::TrainingShape shape = training_shape(options);
+  parallel.gradients().enable(shape.gradients);
+  Optimizer optimizer(std::as_const(decoder).trainable(),
+                      {.weight_decay = options.weight_decay,
+                       .clip_norm = options.clip_norm,
+                       .state = state_type_from_option(options.optimizer_state)});
+
+  const std::int64_t tokens = shape.rows * shape.length;
+  for (std::int64_t step = 1; step <= kWarmUp + bench.steps; ++step) {
+    if (bench.should_stop && bench.should_stop()) {
+      throw Error(ExitCode::kTryAgain, "stopped before the last step");
+    }
+    const model::Batch batch =
+        make_up_batch(bench.config, shape.rows, shape.length, static_cast<std::uint64_t>(step));
+    const double begun = monotonic_seconds();
+    parallel.gradients().zero();
+    const model::LossSum sum = decoder.forward_backward(
+        batch, {.scale = 1.0F / static_cast<float>(tokens), .recompute = shape.recompute});
+    const double norm = parallel.gradient_norm();
+    optimizer.update(decoder.trainable(), parallel.updated_gradients(), step, options.lr, norm);
+    if (device.is_cuda()) tensor::synchronize(device);
+    if (step > kWarmUp) figures.seconds.push_back(monotonic_seconds() - begun);
+    figures.loss = sum.loss / static_cast<double>(sum.targets);
+  }
+  const std::size_t free_after = free_on(device);
+  figures.taken = free_before > free_after ? free_before - free_after : 0;
+  figures.memory = decoder.memory();
+  figures.optimizer_state = optimizer.bytes();
+  figures.tokens = tokens;
+  double adapters = 0.0;
+  for (const model::Parameter& parameter : std::as_const(decoder).trainable()) {
+    adapters += static_cast<double>(parameter.elements());
+  }
+  const double keys =
+      keys_seen(bench.config, shape.length) * static_cast<double>(shape.rows);
+  figures.flops = step_flops(bench.config, options.method == "full" ? 0.0 : adapters,
+                             {static_cast<double>(tokens), static_cast<double>(tokens), keys});
+  std::vector<double> sorted = figures.seconds;
+  std::ranges::sort(sorted);
+  figures.median = sorted[sorted.size() / 2];
+  return figures;
+}
+
+double dense_bf16_tflops(std::string_view gpu) {
+  // The first that is part of the name.
+  static constexpr std::array<std::pair<std::string_view, double>, 9> kRates = {
+      {{"H100 PCIe", 756.0},
+       {"H100 NVL", 835.0},
+       {"H100", 989.0},
+       {"H200", 989.0},
+       {"A100", 312.0},
+       {"A10G", 70.0},
+       {"L40S", 362.0},
+       {"RTX 4090", 165.0},
+       {"B200", 2250.0}}};
+  for (const auto& [name, rate] : kRates) {
+    if (gpu.find(name) != std::string_view::npos) return rate;
+  }
+  return 0.0;
+}
+
+}  // namespace nativo::train
