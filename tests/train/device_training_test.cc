@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "model/model_size.h"
 #include "tensor/device_memory.h"
 #include "train/micro.h"
 #include "train/optimizer.h"
@@ -101,6 +102,22 @@ TEST_P(DeviceTraining, ThePlanIsWhatIsReserved) {
   input.options.precision = is_bf16() ? "bf16" : "f32";
   static_cast<void>(train(input));
   EXPECT_EQ(gpu_memory(micro::config(), input.options, {}).decoder, decoder.memory());
+}
+
+// Planned, not run: 6 bytes a parameter for weights, gradients and moments, and the batch.
+TEST(TrainingDevice, SevenBillionParametersFitOneGpu) {
+  TrainOptions options;
+  options.device = "cuda";
+  options.optimizer_state = "int8";
+  options.recompute = "block";
+  options.seq_len = 2048;
+  options.micro_batch = 8;
+  options.batch_tokens = 16384;
+  const model::DecoderConfig config = model::model_size("7b").config;
+  const auto parameters = static_cast<double>(config.parameter_count());
+  const auto total = static_cast<double>(gpu_memory(config, options, {}).total());
+  EXPECT_GT(total, 6.0 * parameters);
+  EXPECT_LT(total, 64e9);
 }
 
 TEST(TrainingDevice, OptionsAreChecked) {

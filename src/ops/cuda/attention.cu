@@ -275,10 +275,6 @@ void check_head(std::int64_t dim) {
 
 }  // namespace
 
-std::int64_t attention_workspace(const AttentionShape& shape) {
-  return shape.rows * shape.length * shape.heads;
-}
-
 template <class T>
 void Attention<T>::forward(const AttentionShape& shape, View<const T> qkv, Ids first_key,
                            View<T> out, View<float> lse, View<float> /*workspace*/) {

@@ -114,8 +114,10 @@ struct Classifier {
   static void argmax(View<const T> logits, std::span<std::int32_t> ids);
 };
 
-/// Floats of scratch for attention.
-[[nodiscard]] std::int64_t attention_workspace(const AttentionShape& shape);
+/// Floats of scratch for attention; known without CUDA, too, for plans.
+[[nodiscard]] inline std::int64_t attention_workspace(const AttentionShape& shape) {
+  return shape.rows * shape.length * shape.heads;
+}
 
 template <class T>
 struct Attention {

@@ -30,7 +30,6 @@ void clip_scale(View<const double> /*sums*/, float /*factor*/, float /*most*/,
                 View<float> /*scale*/, View<float> /*norm*/) {
   absent();
 }
-std::int64_t attention_workspace(const AttentionShape& /*shape*/) { absent(); }
 
 template <class T>
 void Elementwise<T>::set_zero(View<T> /*x*/) {
