@@ -41,8 +41,8 @@ train::StepBench bench_of(const Arguments& arguments) {
   bench.options.micro_batch = arguments.batch;
   bench.options.seq_len = arguments.seq;
   if (arguments.seq > bench.config.max_positions) {
-    throw Error(ExitCode::kUsage, fmt::format("--seq {}: the shape has {} positions",
-                                              arguments.seq, bench.config.max_positions));
+    throw Error(ExitCode::kUsage, fmt::format("--seq {}: the shape has {} positions", arguments.seq,
+                                              bench.config.max_positions));
   }
   return bench;
 }
@@ -84,14 +84,16 @@ Json to_json(const train::StepBench& bench, const train::StepFigures& figures, c
 void print(const train::StepBench& bench, const train::StepFigures& figures, const Peak& peak) {
   const auto human = [](std::size_t bytes) { return human_bytes(static_cast<double>(bytes)); };
   const auto [least, most] = std::ranges::minmax(figures.seconds);
-  fmt::print("{}: {:.1f} M parameters in {} layers, {} x {} tokens, train.method {}, "
-             "optimizer_state {}, recompute {}\n",
-             figures.device, static_cast<double>(bench.config.parameter_count()) * 1e-6,
-             bench.config.layers, bench.options.micro_batch, bench.options.seq_len,
-             bench.options.method, bench.options.optimizer_state, bench.options.recompute);
+  fmt::print(
+      "{}: {:.1f} M parameters in {} layers, {} x {} tokens, train.method {}, "
+      "optimizer_state {}, recompute {}\n",
+      figures.device, static_cast<double>(bench.config.parameter_count()) * 1e-6,
+      bench.config.layers, bench.options.micro_batch, bench.options.seq_len, bench.options.method,
+      bench.options.optimizer_state, bench.options.recompute);
   fmt::print("a step       {:.4f} s (median of {}; {:.4f} to {:.4f})\n", figures.median,
              figures.seconds.size(), least, most);
-  fmt::print("tokens       {:.0f} a second\n", static_cast<double>(figures.tokens) / figures.median);
+  fmt::print("tokens       {:.0f} a second\n",
+             static_cast<double>(figures.tokens) / figures.median);
   fmt::print("arithmetic   {:.2f} TFLOP/s", figures.flops / figures.median * 1e-12);
   if (peak.rate > 0.0) {
     fmt::print(" = {:.1f} % of {:.1f}, {}", 100.0 * figures.flops / figures.median / peak.rate,

@@ -199,7 +199,8 @@ void show_gpu(const Arguments& arguments, const Planned& subject) {
 
 void show(const Arguments& arguments) {
   Planned subject = subject_of(arguments);
-  if (train::numbers_of(subject.options.train).device.is_cuda()) return show_gpu(arguments, subject);
+  if (train::numbers_of(subject.options.train).device.is_cuda())
+    return show_gpu(arguments, subject);
   const std::size_t available = tensor::available_memory();
   if (subject.options.dist.grid == "auto" && subject.ranks.ranks > 1) {
     const train::GridChoice choice = grid_of(subject, available);

@@ -96,13 +96,11 @@ void TypedSession<T>::reserve() {
   std::vector<std::function<void()>> lay_out;
   const auto add = [&]<class U>(const char* purpose, tensor::View<U>& view,
                                 const tensor::Shape& shape) {
-    lay_out.push_back([this, &view, slot = plan.add<U>(purpose, shape)] {
-      view = memory_.view<U>(slot);
-    });
+    lay_out.push_back(
+        [this, &view, slot = plan.add<U>(purpose, shape)] { view = memory_.view<U>(slot); });
   };
   for (std::size_t layer = 0; layer < keys_.size(); ++layer) {
-    add("cache", keys_[layer],
-        {config.kv_heads, config.head_dim, ops::key_cache_stride(capacity)});
+    add("cache", keys_[layer], {config.kv_heads, config.head_dim, ops::key_cache_stride(capacity)});
     add("cache", values_[layer], {config.kv_heads, capacity, config.head_dim});
   }
   add("scratch", x_, {rows, width});
@@ -118,10 +116,9 @@ void TypedSession<T>::reserve() {
   add("scratch", gate_up_, {rows, 2 * config.intermediate_size});
   add("scratch", act_, {rows, config.intermediate_size});
   add("scratch", logits_, {1, config.vocab_size});
-  const LinearScratch scratch =
-      linear_scratch(config, decoder_.quantized.options,
-                     decoder_.lora ? &decoder_.lora->config : nullptr, rows,
-                     decoder_.numbers.device);
+  const LinearScratch scratch = linear_scratch(config, decoder_.quantized.options,
+                                               decoder_.lora ? &decoder_.lora->config : nullptr,
+                                               rows, decoder_.numbers.device);
   add("scratch", linear_.panel, {scratch.panel});
   add("scratch", linear_.hidden, {scratch.hidden});
   memory_.reserve(plan, "the key/value cache of a conversation");

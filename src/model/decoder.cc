@@ -134,8 +134,8 @@ template <class T>
 void lay_out_parameters(TypedCore<T>& core, const Quantization& quantization, std::int64_t part,
                         std::int64_t parts) {
   tensor::View<T> memory;
-  const bool is_apart =
-      core.ranks.weights != nullptr && core.ranks.weights->place().nodes > 1 && !quantization.format;
+  const bool is_apart = core.ranks.weights != nullptr && core.ranks.weights->place().nodes > 1 &&
+                        !quantization.format;
   if constexpr (std::is_same_v<T, float>) {
     if (is_apart) {
       core.shards = std::make_unique<LayerShards>(core.config, *core.ranks.weights);
@@ -250,9 +250,7 @@ void Decoder::attach_lora(const LoraConfig& lora, std::uint64_t seed) {
 
 const LoraConfig* Decoder::lora() const { return core().lora ? &core().lora->config : nullptr; }
 
-std::span<Parameter> Decoder::trainable() {
-  return core().lora ? core().lora->list : core().list;
-}
+std::span<Parameter> Decoder::trainable() { return core().lora ? core().lora->list : core().list; }
 
 std::span<const Parameter> Decoder::trainable() const {
   return core().lora ? core().lora->list : core().list;

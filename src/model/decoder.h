@@ -1,7 +1,8 @@
 // A decoder (Mistral, Llama, Qwen: see model/decoder_config.h) with forward and backward written by
 // hand, block by block.
-// Arithmetic in f32 on the CPU, in f32 or bf16 on a GPU. Not here: files (model/hf_directory.h), the optimizer (train/).
-// Rule: the sum of losses is returned, never a mean; whoever knows the global batch normalises.
+// Arithmetic in f32 on the CPU, in f32 or bf16 on a GPU. Not here: files (model/hf_directory.h),
+// the optimizer (train/). Rule: the sum of losses is returned, never a mean; whoever knows the
+// global batch normalises.
 #pragma once
 
 #include <cstddef>

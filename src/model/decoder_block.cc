@@ -154,9 +154,11 @@ void block_backward(const BlockContext<T>& context, const LayerWeights<T>& weigh
   rotate(context, scratch.dqkv, ops::Rotation::kBackward);
   if (config.has_qk_norm()) {
     ops::rmsnorm_heads_backward(scratch.dqkv, kept.qk, q_heads(config), weights.q_norm,
-                                kept.qk_rstd, gradients.q_norm, head_partial(scratch, q_heads(config)));
+                                kept.qk_rstd, gradients.q_norm,
+                                head_partial(scratch, q_heads(config)));
     ops::rmsnorm_heads_backward(scratch.dqkv, kept.qk, k_heads(config), weights.k_norm,
-                                kept.qk_rstd, gradients.k_norm, head_partial(scratch, k_heads(config)));
+                                kept.qk_rstd, gradients.k_norm,
+                                head_partial(scratch, k_heads(config)));
   }
   if (options.recompute >= Recompute::kNorms) {
     ops::rmsnorm_apply(kept.input, weights.input_norm, kept.rstd1, kept.normed1);

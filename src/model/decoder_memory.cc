@@ -161,8 +161,7 @@ class Builder {
     const Shape attention{ops::attention_workspace(
         {shape_.rows, shape_.length, config_.heads, config_.kv_heads, config_.head_dim},
         shape_.device)};
-    const auto scratch_of = [&](auto& view, const Shape& shape, int first,
-                                int last) {
+    const auto scratch_of = [&](auto& view, const Shape& shape, int first, int last) {
       add("scratch", view, shape, {backward(layer, first), backward(layer, last)});
     };
     add("scratch", memory.forward.attention_scratch, attention,
@@ -272,10 +271,11 @@ Workspace<T> make_workspace(const DecoderConfig& config, const LinearScratch& sc
 
 template PassPlan plan_pass<float>(const DecoderConfig&, const LinearScratch&, const PassShape&);
 template Workspace<float> make_workspace(const DecoderConfig&, const LinearScratch&,
-                                       const PassShape&, tensor::Arena&);
+                                         const PassShape&, tensor::Arena&);
 
-template PassPlan plan_pass<tensor::bf16>(const DecoderConfig&, const LinearScratch&, const PassShape&);
+template PassPlan plan_pass<tensor::bf16>(const DecoderConfig&, const LinearScratch&,
+                                          const PassShape&);
 template Workspace<tensor::bf16> make_workspace(const DecoderConfig&, const LinearScratch&,
-                                       const PassShape&, tensor::Arena&);
+                                                const PassShape&, tensor::Arena&);
 
 }  // namespace nativo::model

@@ -21,35 +21,35 @@ namespace nativo::model {
 /// What one layer computes on its way forward, over N = B*T tokens, in numbers of type T.
 template <class T>
 struct LayerActivations {
-  tensor::View<T>     input;              ///< [N,C]
+  tensor::View<T> input;                  ///< [N,C]
   tensor::View<float> rstd1;              ///< [N]
-  tensor::View<T>     normed1;            ///< [N,C]
-  tensor::View<T>     qk;                 ///< [N,(H+K)D], before their norms; null without these
+  tensor::View<T> normed1;                ///< [N,C]
+  tensor::View<T> qk;                     ///< [N,(H+K)D], before their norms; null without these
   tensor::View<float> qk_rstd;            ///< [N,H+K]
-  tensor::View<T>     qkv;                ///< [N,(H+2K)D], after RoPE
-  tensor::View<T>     attention;          ///< [N,HD]
+  tensor::View<T> qkv;                    ///< [N,(H+2K)D], after RoPE
+  tensor::View<T> attention;              ///< [N,HD]
   tensor::View<float> lse;                ///< [N,H]
   tensor::View<float> attention_scratch;  ///< see ops::attention_workspace
-  tensor::View<T>     middle;             ///< [N,C], after attention
+  tensor::View<T> middle;                 ///< [N,C], after attention
   tensor::View<float> rstd2;              ///< [N]
-  tensor::View<T>     normed2;            ///< [N,C]
-  tensor::View<T>     gate_up;            ///< [N,2F]
-  tensor::View<T>     act;                ///< [N,F]
+  tensor::View<T> normed2;                ///< [N,C]
+  tensor::View<T> gate_up;                ///< [N,2F]
+  tensor::View<T> act;                    ///< [N,F]
 };
 
 /// What its backward pass needs besides.
 template <class T>
 struct LayerScratch {
-  tensor::View<T>     normed1_again;      ///< [N,C], on the way to what is computed again
-  tensor::View<T>     normed2_again;      ///< [N,C]
-  tensor::View<T>     dact;               ///< [N,F]
-  tensor::View<T>     dnormed2;           ///< [N,C]
+  tensor::View<T> normed1_again;          ///< [N,C], on the way to what is computed again
+  tensor::View<T> normed2_again;          ///< [N,C]
+  tensor::View<T> dact;                   ///< [N,F]
+  tensor::View<T> dnormed2;               ///< [N,C]
   tensor::View<float> norm_partial2;      ///< see ops::rmsnorm_backward
-  tensor::View<T>     dattention;         ///< [N,HD]
+  tensor::View<T> dattention;             ///< [N,HD]
   tensor::View<float> attention_scratch;  ///< see ops::attention_workspace
-  tensor::View<T>     dqkv;               ///< [N,(H+2K)D]
+  tensor::View<T> dqkv;                   ///< [N,(H+2K)D]
   tensor::View<float> head_norm_partial;  ///< null where q and k have no norms
-  tensor::View<T>     dnormed1;           ///< [N,C]
+  tensor::View<T> dnormed1;               ///< [N,C]
   tensor::View<float> norm_partial1;
 };
 
@@ -66,16 +66,16 @@ struct LayerMemory {
 template <class T>
 struct Workspace {
   std::vector<LayerMemory<T>> layers;
-  tensor::View<T>     output;         ///< [N,C], of the last layer
-  tensor::View<T>     gathered;       ///< [n,C], rows with a target; n as in logits
-  tensor::View<T>     gathered_norm;  ///< [n,C]
+  tensor::View<T> output;             ///< [N,C], of the last layer
+  tensor::View<T> gathered;           ///< [n,C], rows with a target; n as in logits
+  tensor::View<T> gathered_norm;      ///< [n,C]
   tensor::View<float> gathered_rstd;  ///< [n]
-  tensor::View<T>     logits;         ///< [n,V], see logits_chunk
-  LinearContext<T> linear;               ///< its scratch; dropout is the pass's
+  tensor::View<T> logits;             ///< [n,V], see logits_chunk
+  LinearContext<T> linear;            ///< its scratch; dropout is the pass's
   // Training only.
-  tensor::View<T>     dnormed;  ///< [n,C]
+  tensor::View<T> dnormed;  ///< [n,C]
   tensor::View<float> norm_partial;
-  tensor::View<T>     dx;  ///< [N,C]
+  tensor::View<T> dx;         ///< [N,C]
   ModelTensors<T> gradients;  ///< where they share this memory; else null views
 };
 
@@ -111,8 +111,7 @@ template <class T>
 /// Reserves that plan's memory in `arena` (which is reused when it is large enough) and returns
 /// views into it.
 template <class T>
-[[nodiscard]] Workspace<T> make_workspace(const DecoderConfig& config,
-                                          const LinearScratch& scratch, const PassShape& shape,
-                                          tensor::Arena& arena);
+[[nodiscard]] Workspace<T> make_workspace(const DecoderConfig& config, const LinearScratch& scratch,
+                                          const PassShape& shape, tensor::Arena& arena);
 
 }  // namespace nativo::model

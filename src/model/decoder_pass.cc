@@ -41,9 +41,8 @@ Workspace<T> workspace_for(TypedCore<T>& core, const Batch& batch, const StepOpt
     shape.shares_gradients = core.gradient_memory == GradientMemory::kShared;
     shape.first_trained_layer = first_trained_layer(lora_of(core));
   }
-  const LinearScratch scratch =
-      linear_scratch(core.config, core.quantized.options, lora_of(core), batch.rows * batch.length,
-                     core.numbers.device);
+  const LinearScratch scratch = linear_scratch(core.config, core.quantized.options, lora_of(core),
+                                               batch.rows * batch.length, core.numbers.device);
   return make_workspace<T>(core.config, scratch, shape, core.pass_memory);
 }
 
@@ -127,13 +126,15 @@ void DecoderPass<T>::add_neftune_noise(tensor::View<T> x) const {
 
 template <class T>
 const LayerWeights<T>& DecoderPass<T>::layer_weights(std::int64_t layer,
-                                               std::optional<std::int64_t> next) {
+                                                     std::optional<std::int64_t> next) {
   if (core_.shards) core_.shards->gather(layer, next);
   return core_.parameters.layers[static_cast<std::size_t>(layer)];
 }
 
 template <class T>
-void DecoderPass<T>::attend() { model::attend(core_, options_); }
+void DecoderPass<T>::attend() {
+  model::attend(core_, options_);
+}
 
 template <class T>
 void DecoderPass<T>::run_layers() {
@@ -178,12 +179,11 @@ void DecoderPass<T>::head_backward(std::size_t first, tensor::View<T> dlogits) {
   if (!core_.lora) ops::linear_backward_weight(dlogits, normed, core_.gradients.head);
   // The norm's gradient lands where the normed rows were: nobody needs those any more.
   ops::set_zero(normed);
-  ops::rmsnorm_backward(dnormed, work_.gathered.rows(0, count), core_.parameters.final_norm,
-                        work_.gathered_rstd.rows(0, count), normed, core_.gradients.final_norm,
-                        work_.norm_partial.rows(
-                            0, ops::rmsnorm_partial_rows(count, core_.numbers.device)));
-  ops::scatter_rows(normed,
-                    core_.tables.target_row.subspan(first, static_cast<std::size_t>(count)),
+  ops::rmsnorm_backward(
+      dnormed, work_.gathered.rows(0, count), core_.parameters.final_norm,
+      work_.gathered_rstd.rows(0, count), normed, core_.gradients.final_norm,
+      work_.norm_partial.rows(0, ops::rmsnorm_partial_rows(count, core_.numbers.device)));
+  ops::scatter_rows(normed, core_.tables.target_row.subspan(first, static_cast<std::size_t>(count)),
                     work_.dx);
 }
 

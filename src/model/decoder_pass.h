@@ -45,7 +45,7 @@ class DecoderPass {
   [[nodiscard]] bool shares_gradients() const;
   /// The weights of a layer, whole until the next call, which is for `next` (if there is one).
   [[nodiscard]] const LayerWeights<T>& layer_weights(std::int64_t layer,
-                                                  std::optional<std::int64_t> next);
+                                                     std::optional<std::int64_t> next);
   /// Zeroes the gradients of a layer (see visit_tensors) if they have just come to life, or
   /// borrows memory for them.
   void start_gradients(std::int64_t layer);

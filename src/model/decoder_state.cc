@@ -75,19 +75,19 @@ void bind_gradients(TypedCore<T>& core, const ModelTensors<T>& gradients) {
   core.gradients.layers.resize(core.parameters.layers.size());
   auto parameter = core.list.begin();
   // A tensor holds the parameters that follow each other in the list until it is full.
-  visit_tensors(core.config, {}, core.gradients,
-                [&](tensor::View<T>& view, const tensor::Shape& shape, std::int64_t) {
-                  const bool bound = view.data() != nullptr;
-                  std::int64_t done = 0;
-                  for (; done < shape.elements(); ++parameter) {
-                    const auto size = static_cast<std::int64_t>(parameter->elements());
-                    parameter->set_gradient(
-                        bound ? tensor::View<T>(view.data() + done, {size}, view.device())
-                              : tensor::View<T>());
-                    done += size;
-                  }
-                  NATIVO_CHECK(done == shape.elements(), "parameters fill their tensors");
-                });
+  visit_tensors(
+      core.config, {}, core.gradients,
+      [&](tensor::View<T>& view, const tensor::Shape& shape, std::int64_t) {
+        const bool bound = view.data() != nullptr;
+        std::int64_t done = 0;
+        for (; done < shape.elements(); ++parameter) {
+          const auto size = static_cast<std::int64_t>(parameter->elements());
+          parameter->set_gradient(bound ? tensor::View<T>(view.data() + done, {size}, view.device())
+                                        : tensor::View<T>());
+          done += size;
+        }
+        NATIVO_CHECK(done == shape.elements(), "parameters fill their tensors");
+      });
 }
 
 template <class T>
@@ -131,13 +131,13 @@ void RopeTable::grow(const DecoderConfig& config, std::int64_t count,
 }
 
 template ModelTensors<float> model_tensors(const DecoderConfig&, const Quantization&,
-                                         tensor::View<float>);
+                                           tensor::View<float>);
 template ModelWeights<float> model_weights(const ModelTensors<float>&);
 template void bind_gradients(TypedCore<float>&, const ModelTensors<float>&);
 template void bind_layer_gradients(TypedCore<float>&, std::int64_t, std::span<float>);
 
 template ModelTensors<tensor::bf16> model_tensors(const DecoderConfig&, const Quantization&,
-                                         tensor::View<tensor::bf16>);
+                                                  tensor::View<tensor::bf16>);
 template ModelWeights<tensor::bf16> model_weights(const ModelTensors<tensor::bf16>&);
 template void bind_gradients(TypedCore<tensor::bf16>&, const ModelTensors<tensor::bf16>&);
 template void bind_layer_gradients(TypedCore<tensor::bf16>&, std::int64_t, std::span<tensor::bf16>);

@@ -23,13 +23,13 @@ namespace nativo::model {
 template <class T>
 struct LayerTensors {
   tensor::View<T> input_norm;  ///< [C]
-  LinearGradient<T> qkv;              ///< [(H+2K)D, C]
+  LinearGradient<T> qkv;       ///< [(H+2K)D, C]
   tensor::View<T> q_norm;      ///< [D]
   tensor::View<T> k_norm;      ///< [D]
-  LinearGradient<T> output;           ///< [C, HD]
+  LinearGradient<T> output;    ///< [C, HD]
   tensor::View<T> post_norm;   ///< [C]
-  LinearGradient<T> gate_up;          ///< [2F, C]
-  LinearGradient<T> down;             ///< [C, F]
+  LinearGradient<T> gate_up;   ///< [2F, C]
+  LinearGradient<T> down;      ///< [C, F]
 };
 
 /// The same of the whole model.
@@ -45,13 +45,13 @@ struct ModelTensors {
 template <class T>
 struct LayerWeights {
   tensor::View<T> input_norm;  ///< [C]
-  Linear<T> qkv;                      ///< [(H+2K)D, C]
+  Linear<T> qkv;               ///< [(H+2K)D, C]
   tensor::View<T> q_norm;      ///< [D]; null when the family has none
   tensor::View<T> k_norm;      ///< [D]
-  Linear<T> output;                   ///< [C, HD]
+  Linear<T> output;            ///< [C, HD]
   tensor::View<T> post_norm;   ///< [C]
-  Linear<T> gate_up;                  ///< [2F, C]
-  Linear<T> down;                     ///< [C, F]
+  Linear<T> gate_up;           ///< [2F, C]
+  Linear<T> down;              ///< [C, F]
 };
 
 template <class T>
@@ -73,8 +73,8 @@ void visit_tensors(const DecoderConfig& config, const Quantization& quantization
   take(model.embedding, tensor::Shape{config.vocab_size, width}, std::int64_t{-1});
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     LayerTensors<T>& tensors = model.layers[static_cast<std::size_t>(layer)];
-    const auto take_linear = [&](LinearGradient<T>& linear, std::int64_t outputs, std::int64_t inputs,
-                                 bool bias) {
+    const auto take_linear = [&](LinearGradient<T>& linear, std::int64_t outputs,
+                                 std::int64_t inputs, bool bias) {
       if (!quantization.format) take(linear.weight, tensor::Shape{outputs, inputs}, layer);
       if (bias) take(linear.bias, tensor::Shape{outputs}, layer);
     };

@@ -23,8 +23,8 @@ tensor::View<T> dropped_like(const LinearContext<T>& context, const tensor::Shap
 
 /// Calls body(first token, tokens, key of the mask) for each row of the batch.
 template <class T, class Body>
-void for_rows(const LinearContext<T>& context, const LinearAdapter<T>& adapter,
-              std::int64_t tokens, const Body& body) {
+void for_rows(const LinearContext<T>& context, const LinearAdapter<T>& adapter, std::int64_t tokens,
+              const Body& body) {
   const LinearDropout& dropout = context.dropout;
   const std::int64_t length = tokens / dropout.rows;
   const std::int64_t columns = adapter.low_rank.a.size(1);
@@ -124,8 +124,10 @@ template void linear_forward(const Linear<tensor::bf16>&, const LinearContext<te
                              tensor::View<const tensor::bf16>, tensor::View<tensor::bf16>);
 template void linear_backward_input(const Linear<tensor::bf16>&, const LinearContext<tensor::bf16>&,
                                     tensor::View<const tensor::bf16>, tensor::View<tensor::bf16>);
-template void linear_backward_weight(const Linear<tensor::bf16>&, const LinearContext<tensor::bf16>&,
-                                     tensor::View<const tensor::bf16>, tensor::View<const tensor::bf16>,
+template void linear_backward_weight(const Linear<tensor::bf16>&,
+                                     const LinearContext<tensor::bf16>&,
+                                     tensor::View<const tensor::bf16>,
+                                     tensor::View<const tensor::bf16>,
                                      const LinearGradient<tensor::bf16>&);
 
 }  // namespace nativo::model

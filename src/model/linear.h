@@ -1,7 +1,7 @@
 // The one place where a linear layer of the decoder is computed: dense or quantised weight, with or
 // without LoRA adapters. Not for other folders. Rule: callers say what goes in and out; whether the
-// weight is trained, frozen, quantised or adapted is known here alone. T is the type of the numbers,
-// float or (on a GPU) bf16; all views lie on one device.
+// weight is trained, frozen, quantised or adapted is known here alone. T is the type of the
+// numbers, float or (on a GPU) bf16; all views lie on one device.
 #pragma once
 
 #include <cstdint>

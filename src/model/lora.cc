@@ -275,8 +275,7 @@ void attach_lora(TypedCore<T>& core, const LoraConfig& lora, std::uint64_t seed)
                             true,
                             module.layer,
                             std::move(part)});
-      state.list.back().set_stored(
-          tensor::View<T>(view.data(), {view.elements()}, view.device()));
+      state.list.back().set_stored(tensor::View<T>(view.data(), {view.elements()}, view.device()));
       next += view.elements();
       return view;
     };

@@ -28,7 +28,8 @@ struct ProjectionPlace {
   std::int64_t first_output = 0;
 };
 template <class T>
-[[nodiscard]] ProjectionPlace<T> find_projection(const DecoderConfig& config, Projection projection);
+[[nodiscard]] ProjectionPlace<T> find_projection(const DecoderConfig& config,
+                                                 Projection projection);
 
 /// Memory of the adapters of one decoder.
 struct LoraState {

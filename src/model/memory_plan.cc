@@ -17,8 +17,7 @@ std::size_t reserved(std::int64_t count, const Numbers& numbers) {
 }  // namespace
 
 MemoryPlan memory_plan(const DecoderConfig& config, const Quantization& quantization,
-                       const LoraConfig* lora, const TrainingShape& shape,
-                       const Numbers& numbers) {
+                       const LoraConfig* lora, const TrainingShape& shape, const Numbers& numbers) {
   const bool shares = lora == nullptr && shape.gradients == GradientMemory::kShared;
   const LinearScratch scratch =
       linear_scratch(config, quantization, lora, shape.rows * shape.length, numbers.device);
@@ -35,8 +34,7 @@ MemoryPlan memory_plan(const DecoderConfig& config, const Quantization& quantiza
   MemoryPlan plan;
   DecoderMemory& memory = plan.memory;
   memory.parameters =
-      reserved(config.parameter_count() - quantized_parameter_count(config, quantization),
-               numbers);
+      reserved(config.parameter_count() - quantized_parameter_count(config, quantization), numbers);
   memory.quantized_parameters =
       tensor::Arena::capacity_for(plan_quantized(config, quantization).bytes());
   if (lora != nullptr) {

@@ -72,8 +72,8 @@ std::byte* bytes(const AnyView& view) {
 
 AnyView part(const AnyView& view, std::size_t first, std::size_t count) {
   NATIVO_CHECK(first + count <= elements(view), "a part is inside the whole");
-  return std::visit(
-      [&](const auto& typed) { return AnyView(piece_of(typed, first, count)); }, view);
+  return std::visit([&](const auto& typed) { return AnyView(piece_of(typed, first, count)); },
+                    view);
 }
 
 void read(const AnyView& from, std::span<float> to) {

@@ -38,8 +38,8 @@ LifetimePlan::Handle LifetimePlan::add_bytes(std::string_view purpose, const Sha
   const auto index = static_cast<std::size_t>(found - purposes_.begin());
   if (found == purposes_.end()) purposes_.emplace_back(purpose);
   const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * element_size;
-  tensors_.push_back(
-      {index, shape, element_size, lifetime, (bytes + kAlignment - 1) / kAlignment * kAlignment, 0});
+  tensors_.push_back({index, shape, element_size, lifetime,
+                      (bytes + kAlignment - 1) / kAlignment * kAlignment, 0});
   return tensors_.size() - 1;
 }
 

@@ -159,8 +159,7 @@ void Optimizer::reserve(std::span<const model::Parameter> parameters) {
         plan.add<T>("optimizer state", tensor::Shape{static_cast<std::int64_t>(count)});
     lay_out.push_back([this, &view, slot, index = state_.size()] {
       view = memory_.view<T>(slot);
-      state_[index].bytes = {reinterpret_cast<std::byte*>(view.data()),
-                             view.span().size_bytes()};
+      state_[index].bytes = {reinterpret_cast<std::byte*>(view.data()), view.span().size_bytes()};
     });
     state_.push_back(std::move(tensor));
   };
@@ -188,8 +187,7 @@ void Optimizer::reserve(std::span<const model::Parameter> parameters) {
       add(of.second, tensors[1], slice.begin, slice.count);
     };
     if (settings_.state == StateType::kBf16) {
-      add_pair(std::get<MomentsOf<tensor::bf16>>(
-          moments_.emplace_back(MomentsOf<tensor::bf16>{})));
+      add_pair(std::get<MomentsOf<tensor::bf16>>(moments_.emplace_back(MomentsOf<tensor::bf16>{})));
     } else {
       add_pair(std::get<MomentsOf<float>>(moments_.emplace_back(MomentsOf<float>{})));
     }

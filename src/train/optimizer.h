@@ -101,8 +101,7 @@ class Optimizer {
     tensor::View<T> first;
     tensor::View<T> second;
   };
-  using Moments =
-      std::variant<MomentsOf<float>, MomentsOf<tensor::bf16>, ops::Int8MomentViews>;
+  using Moments = std::variant<MomentsOf<float>, MomentsOf<tensor::bf16>, ops::Int8MomentViews>;
 
   void reserve(std::span<const model::Parameter> parameters);
   template <class T>

@@ -106,9 +106,9 @@ void TrainOptions::visit(config::Visitor& visitor) {
                "with stochastic rounding 4, int8 with a scale per 128 numbers 2.0625",
        .choices = {"f32", "bf16", "int8"}},
       optimizer_state);
-  visitor.value({.name = "device",
-                 .help = "where is trained: cpu, or a GPU: cuda (the first), cuda:1, ..."},
-                device);
+  visitor.value(
+      {.name = "device", .help = "where is trained: cpu, or a GPU: cuda (the first), cuda:1, ..."},
+      device);
   visitor.value({.name = "precision",
                  .help = "type of weights, activations and gradients; auto = f32 on the CPU, bf16 "
                          "on a GPU",

@@ -114,8 +114,7 @@ StepFigures measure_steps(const StepBench& bench) {
   for (const model::Parameter& parameter : std::as_const(decoder).trainable()) {
     adapters += static_cast<double>(parameter.elements());
   }
-  const double keys =
-      keys_seen(bench.config, shape.length) * static_cast<double>(shape.rows);
+  const double keys = keys_seen(bench.config, shape.length) * static_cast<double>(shape.rows);
   figures.flops = step_flops(bench.config, options.method == "full" ? 0.0 : adapters,
                              {static_cast<double>(tokens), static_cast<double>(tokens), keys});
   std::vector<double> sorted = figures.seconds;

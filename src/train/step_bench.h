@@ -1,6 +1,6 @@
-// A training step of any shape on made-up weights and tokens, measured: how fast, in how much memory.
-// Not here: real data (trainer.h). Rule: it is the trainer's own step: the same batch memory, the
-// same gradients, norm, clipping and update.
+// A training step of any shape on made-up weights and tokens, measured: how fast, in how much
+// memory. Not here: real data (trainer.h). Rule: it is the trainer's own step: the same batch
+// memory, the same gradients, norm, clipping and update.
 #pragma once
 
 #include <cstdint>
@@ -23,22 +23,23 @@ struct StepBench {
 };
 
 struct StepFigures {
-  std::vector<double> seconds;   ///< of each measured step
-  double median = 0.0;           ///< of them
-  std::int64_t tokens = 0;       ///< of a step: B*T
-  double flops = 0.0;            ///< of a step, as step_flops() counts; recomputation not counted
-  double loss = 0.0;             ///< of the last step: log V and falling, or something is wrong
-  model::DecoderMemory memory;   ///< reserved
+  std::vector<double> seconds;  ///< of each measured step
+  double median = 0.0;          ///< of them
+  std::int64_t tokens = 0;      ///< of a step: B*T
+  double flops = 0.0;           ///< of a step, as step_flops() counts; recomputation not counted
+  double loss = 0.0;            ///< of the last step: log V and falling, or something is wrong
+  model::DecoderMemory memory;  ///< reserved
   std::size_t optimizer_state = 0;
-  std::size_t planned = 0;       ///< of both together, before anything was reserved
-  std::size_t taken = 0;         ///< on a GPU: what the driver has given meanwhile; 0 = unknown
-  std::string device;            ///< its name
+  std::size_t planned = 0;  ///< of both together, before anything was reserved
+  std::size_t taken = 0;    ///< on a GPU: what the driver has given meanwhile; 0 = unknown
+  std::string device;       ///< its name
 };
 
 /// Throws as Decoder and Optimizer do, and Error(kTryAgain) when stopped.
 [[nodiscard]] StepFigures measure_steps(const StepBench& bench);
 
-/// Dense bf16 tensor-core rate of a GPU by its name, TFLOP/s, from NVIDIA's data sheets; 0 = unknown.
+/// Dense bf16 tensor-core rate of a GPU by its name, TFLOP/s, from NVIDIA's data sheets; 0 =
+/// unknown.
 [[nodiscard]] double dense_bf16_tflops(std::string_view gpu);
 
 }  // namespace nativo::train

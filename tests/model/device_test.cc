@@ -1,5 +1,6 @@
-// The decoder on a GPU against the decoder on the CPU, in f32, where only the order of sums differs,
-// and in bf16. On machines without a GPU the kernels run on an emulated one (tests/cuda/emulation).
+// The decoder on a GPU against the decoder on the CPU, in f32, where only the order of sums
+// differs, and in bf16. On machines without a GPU the kernels run on an emulated one
+// (tests/cuda/emulation).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -53,7 +54,8 @@ std::vector<float> gradients(const Decoder& decoder) {
 }
 
 /// A decoder of `config` with the weights of `like`, which is the CPU's.
-Decoder copy_of(const Decoder& like, const Numbers& numbers, const Quantization& quantization = {}) {
+Decoder copy_of(const Decoder& like, const Numbers& numbers,
+                const Quantization& quantization = {}) {
   Decoder decoder(like.config(), quantization, {}, numbers);
   decoder.load([&](const Parameter& parameter, std::span<float> values) {
     const auto found = std::ranges::find(like.parameters(), parameter.name, &Parameter::name);
@@ -73,16 +75,18 @@ INSTANTIATE_TEST_SUITE_P(Devices, OnGpu, testing::ValuesIn(on_gpu()),
 /// All that a decoder says of `batch`, here and there.
 void expect_the_same(Decoder& here, Decoder& there, const Batch& batch, const std::string& name) {
   const Bounds most = bounds(there.numbers());
-  EXPECT_LT(reference::relative_error(there.logits(batch), here.logits(batch)), most.logits) << name;
+  EXPECT_LT(reference::relative_error(there.logits(batch), here.logits(batch)), most.logits)
+      << name;
   const LossSum ours = there.forward(batch);
   const LossSum theirs = here.forward(batch);
   EXPECT_EQ(ours.targets, theirs.targets) << name;
   EXPECT_NEAR(ours.loss / theirs.loss, 1.0, most.loss) << name;
   here.enable_gradients();
   there.enable_gradients();
-  const StepOptions options{.scale = 1.0F / static_cast<float>(std::max<std::int64_t>(1, theirs.targets)),
-                            .z_loss = 1e-3,
-                            .label_smoothing = 0.1};
+  const StepOptions options{
+      .scale = 1.0F / static_cast<float>(std::max<std::int64_t>(1, theirs.targets)),
+      .z_loss = 1e-3,
+      .label_smoothing = 0.1};
   const LossSum optimised = there.forward_backward(batch, options);
   EXPECT_NEAR(optimised.objective / here.forward_backward(batch, options).objective, 1.0, most.loss)
       << name;
@@ -119,8 +123,7 @@ TEST_P(OnGpu, ScoresAndGreedyTokens) {
   const Batch batch = packed_batch(here.config());
   const TokenScores ours = there.score(batch);
   const TokenScores theirs = here.score(batch);
-  EXPECT_LT(reference::relative_error(ours.log_prob, theirs.log_prob),
-            bounds(numbers()).logits);
+  EXPECT_LT(reference::relative_error(ours.log_prob, theirs.log_prob), bounds(numbers()).logits);
   std::size_t equal = 0;
   for (std::size_t i = 0; i < ours.argmax.size(); ++i) {
     equal += ours.argmax[i] == theirs.argmax[i] ? 1 : 0;
@@ -137,9 +140,9 @@ TEST_P(OnGpu, WhatIsComputedAgainAndWhereGradientsLieChangesNoBit) {
     const Batch batch = packed_batch(config);
     std::vector<float> expected;
     for (const GradientMemory memory : {GradientMemory::kApart, GradientMemory::kShared}) {
-      for (const Recompute rung : {Recompute::kNothing, Recompute::kActivation, Recompute::kNorms,
-                                   Recompute::kFeedForward, Recompute::kAttention,
-                                   Recompute::kBlock}) {
+      for (const Recompute rung :
+           {Recompute::kNothing, Recompute::kActivation, Recompute::kNorms, Recompute::kFeedForward,
+            Recompute::kAttention, Recompute::kBlock}) {
         Decoder decoder = copy_of(source, numbers());
         decoder.enable_gradients(memory);
         static_cast<void>(decoder.forward_backward(
@@ -167,12 +170,14 @@ TEST_P(OnGpu, AdaptersOnDenseAndQuantisedWeights) {
       decoder->attach_lora(resolve_lora(options, config), 3);
       std::uint64_t stream = 900;
       for (const Parameter& parameter : decoder->trainable()) {
-        tensor::write(reference::to_f32(reference::normal_numbers(parameter.elements(), stream++, 0.3)),
-                      parameter.stored);
+        tensor::write(
+            reference::to_f32(reference::normal_numbers(parameter.elements(), stream++, 0.3)),
+            parameter.stored);
       }
     }
     expect_the_same(here, there, packed_batch(config), "adapters");
-    std::vector<float> ours(here.parameters()[2].whole_shape()[0] * here.parameters()[2].whole_shape()[1]);
+    std::vector<float> ours(here.parameters()[2].whole_shape()[0] *
+                            here.parameters()[2].whole_shape()[1]);
     std::vector<float> theirs(ours.size());
     there.read_merged(2, ours);
     here.read_merged(2, theirs);

@@ -44,9 +44,10 @@ class DeviceTraining : public micro::TrainTest, public testing::WithParamInterfa
   [[nodiscard]] bool is_bf16() const { return GetParam().type == tensor::DType::kBf16; }
 };
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceTraining);
-INSTANTIATE_TEST_SUITE_P(Devices, DeviceTraining, testing::ValuesIn(on_gpu()), [](const auto& test) {
-  return test.param.type == tensor::DType::kBf16 ? "gpu_bf16" : "gpu_f32";
-});
+INSTANTIATE_TEST_SUITE_P(Devices, DeviceTraining, testing::ValuesIn(on_gpu()),
+                         [](const auto& test) {
+                           return test.param.type == tensor::DType::kBf16 ? "gpu_bf16" : "gpu_f32";
+                         });
 
 TEST_P(DeviceTraining, TheLossFallsAsOnTheCpu) {
   std::vector<std::vector<double>> curves;
