@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -21,6 +20,7 @@
 #include "cli/verb.h"
 #include "launch/health.h"
 #include "ops/gemm.h"
+#include "tensor/device_memory.h"
 #include "translate/engine_factory.h"
 #include "translate/translate_stage.h"
 
@@ -66,7 +66,7 @@ std::string disk() {
          " free in the current folder";
 }
 
-void line(bool good, const char* what, const std::string& found) {
+void line(bool good, const std::string& what, const std::string& found) {
   fmt::print("{} {:<12} {}\n", good ? "ok  " : "MISS", what, printable(found));
 }
 
@@ -144,10 +144,15 @@ void add_doctor(CLI::App& app) {
     const std::optional<Error> no_apertium = translate::engine_unavailable("apertium", {}, "it");
     line(!no_apertium, "translation",
          no_apertium ? std::string(no_apertium->what()) : "apertium: English, Spanish, Italian");
-    const bool driver = std::filesystem::exists("/proc/driver/nvidia/version");
-    fmt::print("--   {:<12} {}\n", "gpu",
-               driver ? "an NVIDIA driver is there, but this build computes on the processor only"
-                      : "none; this build computes on the processor");
+    const int gpus = tensor::gpu_count();
+    for (int i = 0; i < gpus; ++i) {
+      const tensor::GpuFacts facts = tensor::gpu_facts(tensor::Device::cuda(i));
+      line(true, fmt::format("cuda:{}", i),
+           fmt::format("{}, {} of {} available", facts.name,
+                       human_bytes(static_cast<double>(facts.available)),
+                       human_bytes(static_cast<double>(facts.memory))));
+    }
+    if (gpus == 0) fmt::print("--   {:<12} none: {}\n", "gpu", tensor::why_no_gpu());
     if (no_apertium) fmt::print("\nInstall what is missing: tools/install_packages\n");
   });
 }
