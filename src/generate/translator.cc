@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "base/parallel.h"
+#include "base/parallel_work.h"
 #include "base/strings.h"
 
 namespace nativo::generate {
@@ -333,7 +333,12 @@ std::vector<std::vector<TranslatedTokens>> Translator::translate(
   const auto work = [&](std::size_t /*worker*/) {
     Worker(*this, search, jobs, together, next, results).run();
   };
-  workers == 1 ? work(0) : parallel_for(workers, work);
+  // About as many tokens come out as go in; each is multiplied by all weights.
+  double sources = 0.0;
+  for (const Job& job : jobs) sources += static_cast<double>(job.source.size());
+  const double beams = static_cast<double>(options.beam_size);
+  const double nanoseconds = sources * beams * static_cast<double>(network_.bytes()) / 200.0;
+  workers == 1 ? work(0) : parallel_work(workers, nanoseconds, work);
 
   std::vector<std::vector<TranslatedTokens>> translations(requests.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {

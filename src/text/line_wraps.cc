@@ -16,8 +16,9 @@ constexpr std::size_t kNarrowestPair = 60;  ///< two lines are little evidence
 constexpr std::size_t kWidest = 120;
 
 struct Line {
-  std::size_t begin;  ///< of its text, behind indentation
-  std::size_t end;    ///< of its text, before blanks at its end
+  std::string_view quote;  ///< "> " and the like before its text, the last blanks left out
+  std::size_t begin;       ///< of its text, behind indentation
+  std::size_t end;         ///< of its text, before blanks at its end
   std::size_t width = 0;
   bool marked = false;    ///< begins with a list marker
   bool joins_up = false;  ///< may go on what the line before began
@@ -60,7 +61,8 @@ class WrapFinder {
     for (std::size_t begin = 0; begin <= text_.size();) {
       const std::size_t end = std::min(text_.find('\n', begin), text_.size());
       const Line line = look_at(begin, end);
-      if (paragraph.empty() || !paragraph.back().goes_on || !line.joins_up) {
+      if (paragraph.empty() || !paragraph.back().goes_on || !line.joins_up ||
+          paragraph.back().quote != line.quote) {
         judge(paragraph);
         paragraph.clear();
       }
@@ -73,14 +75,15 @@ class WrapFinder {
 
  private:
   Line look_at(std::size_t begin, std::size_t end) {
-    const std::size_t indent_end = text_.find_first_not_of(" \t\r\v\f", begin);
-    Line line{std::min(indent_end, end), end};
+    const std::size_t quoted = after_quote_marks(begin, end);
+    const std::size_t indent_end = text_.find_first_not_of(" \t\r\v\f", quoted);
+    Line line{text_.substr(begin, quoted - begin), std::min(indent_end, end), end};
     while (line.end > line.begin && is_line_blank(text_[line.end - 1])) --line.end;
     const bool wrap_inside = inside_span(end);
     const std::string_view content = text_.substr(line.begin, line.end - line.begin);
     if (content.empty() || structured(begin, end, content)) return line;
     line.width = characters(content) + (line.begin - begin);
-    const std::size_t behind = after_line_markers(text_, begin, end);
+    const std::size_t behind = after_line_markers(text_, line.begin, end);
     line.marked = behind != line.begin;
     line.joins_up = !line.marked && begins_like_text(content);
     const std::string_view tail = text_.substr(line.end, end - line.end);
@@ -89,13 +92,27 @@ class WrapFinder {
     return line;
   }
 
+  /// Behind the last of the line's quote marks, each with a blank behind it; `begin` when it has
+  /// none.
+  [[nodiscard]] std::size_t after_quote_marks(std::size_t begin, std::size_t end) const {
+    std::size_t behind = begin;
+    for (std::size_t i = begin; i < end; ++i) {
+      if (text_[i] == '>' && i + 1 < end && is_line_blank(text_[i + 1])) {
+        behind = i + 1;
+      } else if (!is_line_blank(text_[i])) {
+        break;
+      }
+    }
+    return behind;
+  }
+
   /// The byte at `i` lies in a span; asked with growing `i`.
   bool inside_span(std::size_t i) {
     while (next_ < spans_.size() && spans_[next_].end <= i) ++next_;
     return next_ < spans_.size() && spans_[next_].begin <= i;
   }
 
-  /// Heading, quotation, row of a table, rule, or a line that a block or an interface's own marks
+  /// Heading, row of a table, rule, or a line that a block or an interface's own marks
   /// touch.
   bool structured(std::size_t begin, std::size_t end, std::string_view content) const {
     if (is_one_of(content.front(), "#>|<=") || std::ranges::count(content, '|') > 1) return true;
@@ -150,9 +167,11 @@ std::vector<Space> spaces_of(std::string_view line) {
   std::size_t next = 0;
   std::size_t before = 0;
   std::vector<Space> spaces;
+  const std::size_t markers = after_line_markers(line, 0, line.size());
   for (std::size_t i = 0; i < line.size(); ++i) {
     if ((static_cast<unsigned char>(line[i]) & 0xC0) == 0x80) continue;
     ++before;
+    if (i < markers) continue;
     while (next < spans.size() && spans[next].end <= i) ++next;
     const bool inside = next < spans.size() && spans[next].begin <= i;
     if (line[i] != ' ' || inside || i == 0 || is_line_blank(line[i - 1])) continue;

@@ -13,7 +13,7 @@
 
 namespace nativo::text {
 
-/// Bytes [begin, end) of a text: a line break with the white space around it.
+/// Bytes [begin, end) of a text: a line break with the white space and quote marks around it.
 struct LineWrap {
   std::size_t begin;
   std::size_t end;
@@ -21,9 +21,9 @@ struct LineWrap {
 };
 
 /// The wraps of `text`, in order. Lines that follow each other are a wrapped paragraph when
-///   - none is empty, quoted, a heading, a row of a table or part of a block of code, only the
-///   first
-///     has a list marker, and none but the last ends in a colon, a hyphen or a hard break;
+///   - all have the same quote marks ("> ") or none;
+///   - none is empty, a heading, a row of a table or part of a block of code, only the first has a
+///     list marker, and none but the last ends in a colon, a hyphen or a hard break;
 ///   - no line but the last has room for the next one's first word, as far as the longest goes,
 ///     which has 45 to 120 characters (60 when there are two lines only);
 ///   - one at least goes on with a lower-case letter where the line before ends no sentence.

@@ -65,15 +65,17 @@ class Hop {
   [[nodiscard]] bool is_int8() const { return translator_.network().is_int8(); }
 
   /// The sentences in the target language with their parts; nothing for those that failed. Those
-  /// that are too long are cut, and their pieces' translations joined.
+  /// that are too long are cut, and their pieces' translations joined; `cuts` counts where.
   [[nodiscard]] std::vector<std::optional<Sentence>> translate(
-      std::span<const Sentence> sentences) const {
+      std::span<const Sentence> sentences, std::vector<std::size_t>& cuts) const {
+    cuts.assign(sentences.size(), 0);
     std::vector<Sentence> pieces;
     std::vector<std::vector<std::string>> behind(sentences.size());  // each piece of a sentence
     for (std::size_t i = 0; i < sentences.size(); ++i) {
       auto cut = cut_sentence(sentences[i], kMaxPieces,
                               [&](const Sentence& piece) { return fits(piece); });
       if (!cut) continue;
+      cuts[i] = cut->size() - 1;
       for (SentencePiece& piece : *cut) {
         pieces.push_back(std::move(piece.sentence));
         behind[i].push_back(std::move(piece.behind));
@@ -245,11 +247,13 @@ class ArgosEngine final : public TranslationEngine {
       hops_.front()->count_words(sentences[i], results[i]);
     }
     for (const auto& hop : hops_) {
-      std::vector<std::optional<Sentence>> answers = hop->translate(texts);
+      std::vector<std::size_t> cuts;
+      std::vector<std::optional<Sentence>> answers = hop->translate(texts, cuts);
       std::vector<std::size_t> done;
       texts.clear();
       for (std::size_t i = 0; i < answers.size(); ++i) {
         if (!answers[i] || answers[i]->text.empty()) continue;
+        results[open[i]].cuts += cuts[i];
         done.push_back(open[i]);
         texts.push_back(std::move(*answers[i]));
       }

@@ -73,6 +73,7 @@ struct Translation {
   std::size_t unknown = 0;  ///< of these, words it did not know
   bool ok = false;          ///< false when the engine lost or doubled a part, or gave no answer
   std::string reason = {};  ///< why it is not ok, when the engine knows; no secrets
+  std::size_t cuts = 0;     ///< places where it was cut, being too long for the engine
 };
 
 /// How much text an engine wants at a time.

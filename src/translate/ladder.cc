@@ -67,13 +67,14 @@ std::optional<Rejection> Ladder::judge(const Open& open, Climb& climb) const {
   std::size_t unknown = 0;
   std::size_t before = 0;
   std::size_t after = 0;
-  climb.sentences = climb.numbers_localized = climb.terms = climb.wraps = 0;
+  climb.sentences = climb.numbers_localized = climb.terms = climb.wraps = climb.cuts = 0;
   for (const Job& job : open.jobs) {
     words += job.outcome.words;
     unknown += job.outcome.unknown;
     climb.sentences += job.outcome.sentences;
     climb.numbers_localized += job.prepared.localized;
     climb.terms += job.prepared.forced;
+    climb.cuts += job.outcome.cuts;
     for (const auto& line : job.prepared.wraps.lines) climb.wraps += line.breaks.size();
     before += count_letters(job.prepared.text);
     after += count_letters(job.outcome.text);

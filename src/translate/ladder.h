@@ -43,6 +43,7 @@ struct Climb {
   std::size_t numbers_localized = 0;
   std::size_t terms = 0;             ///< places where a term of the glossary was put in
   std::size_t wraps = 0;             ///< line breaks of wrapped paragraphs, taken out and put back
+  std::size_t cuts = 0;              ///< places where sentences too long for the engine were cut
   double unknown_words = 0.0;        ///< share of the words that the engine did not know
   double length_ratio = 0.0;         ///< letters of the translation for one of the source; 0 = none
   std::optional<double> round_trip;  ///< chrF2 of the source and its translation translated back

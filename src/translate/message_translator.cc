@@ -91,6 +91,7 @@ Outcome MessageTranslator::join(const Prepared& message, const std::vector<Piece
     outcome.text += translation->text;
     outcome.words += translation->words;
     outcome.unknown += translation->unknown;
+    outcome.cuts += translation->cuts;
     ++outcome.sentences;
   }
   const auto proof = verify_prepared(message, outcome.text);

@@ -24,6 +24,7 @@ struct Outcome {
   std::size_t sentences = 0;
   std::size_t words = 0;
   std::size_t unknown = 0;
+  std::size_t cuts = 0;
   std::optional<Rejection> rejection;
 };
 

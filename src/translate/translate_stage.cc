@@ -135,6 +135,7 @@ struct RecordTranslator::State {
     if (climb.numbers_localized > 0) detail["numbers_localized"] = climb.numbers_localized;
     if (climb.terms > 0) detail["terms"] = climb.terms;
     if (climb.wraps > 0) detail["wraps"] = climb.wraps;
+    if (climb.cuts > 0) detail["cuts"] = climb.cuts;
     if (climb.round_trip) detail["round_trip"] = rounded(*climb.round_trip);
     add_path(climb, route, detail);
     return detail;

@@ -48,7 +48,7 @@ struct TranslateOptions {
 };
 
 /// Raised when the same input gives other output.
-inline constexpr std::int64_t kTranslateVersion = 4;
+inline constexpr std::int64_t kTranslateVersion = 5;
 
 /// Where a run's translation finds what is not in its options.
 struct TranslateSetting {

@@ -9,10 +9,12 @@
 namespace nativo::translate {
 
 std::string memory_value(std::string_view source, const Translation& translation) {
-  return dump_json({{"source", source},
-                    {"text", translation.text},
-                    {"words", translation.words},
-                    {"unknown", translation.unknown}});
+  Json value = {{"source", source},
+                {"text", translation.text},
+                {"words", translation.words},
+                {"unknown", translation.unknown}};
+  if (translation.cuts > 0) value["cuts"] = translation.cuts;
+  return dump_json(value);
 }
 
 std::optional<Translation> parse_memory_value(std::string_view value) {
@@ -25,8 +27,14 @@ std::optional<Translation> parse_memory_value(std::string_view value) {
       !words->is_number_unsigned() || unknown == object.end() || !unknown->is_number_unsigned()) {
     return std::nullopt;
   }
-  return Translation{text->get<std::string>(), words->get<std::size_t>(),
-                     unknown->get<std::size_t>(), true};
+  const auto cuts = object.find("cuts");
+  if (cuts != object.end() && !cuts->is_number_unsigned()) return std::nullopt;
+  return Translation{text->get<std::string>(),
+                     words->get<std::size_t>(),
+                     unknown->get<std::size_t>(),
+                     true,
+                     {},
+                     cuts == object.end() ? 0 : cuts->get<std::size_t>()};
 }
 
 TranslationMemory::TranslationMemory(const std::filesystem::path& folder, io::Disk& disk) {

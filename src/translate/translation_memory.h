@@ -50,7 +50,8 @@ class TranslationMemory {
   std::unordered_map<std::string, Translation> known_;
 };
 
-/// What the log has under the answer's key: {"source", "text", "words", "unknown"}.
+/// What the log has under the answer's key: {"source", "text", "words", "unknown"}, and "cuts"
+/// where there were some.
 [[nodiscard]] std::string memory_value(std::string_view source, const Translation& translation);
 
 /// Reads what memory_value() wrote; nothing when it is of another format.

@@ -53,6 +53,28 @@ TEST(LineWraps, AListItemGoesOnIndented) {
             "the very end of it.\r\n- The next.");
 }
 
+TEST(LineWraps, AQuotationKeepsItsMarks) {
+  const std::string text =
+      "He wrote:\n\n"
+      "> > Quoted words are read as the sentence that they were before a\n"
+      "> > program broke them into lines, and each of the lines gets its\n"
+      "> > marks back.\n"
+      "> \n"
+      "> - So do the items of a list that somebody quotes in a letter of\n"
+      ">   theirs.\n";
+  EXPECT_EQ(marked(text),
+            "He wrote:\n\n"
+            "> > Quoted words are read as the sentence that they were before a | "
+            "program broke them into lines, and each of the lines gets its | "
+            "marks back.\n> \n"
+            "> - So do the items of a list that somebody quotes in a letter of | theirs.\n");
+  const Unwrapped source = unwrapped(text);
+  EXPECT_EQ(rewrap_lines(source.text, source), text);
+  // No break between the marks and the text, however short it became.
+  EXPECT_EQ(rewrap_lines("He:\n\n> > Quoted\n> \n> - So theirs\n", source),
+            "He:\n\n> > Quoted\n> \n> - So\n>   theirs\n");
+}
+
 TEST(LineWraps, LinesOfTheirOwnStay) {
   for (const std::string one :
        {"apples\npears\nand bananas",
@@ -69,7 +91,10 @@ TEST(LineWraps, LinesOfTheirOwnStay) {
         "- one thing that is said in a rather long line of this list is\n- another thing that is "
         "said there",
         "# A heading that is as long as a line of a paragraph could be so\nand text below it",
-        "> Quoted words stay as the lines in which they were quoted here\n> by the one who wrote",
+        // A quotation that another goes on, of a line that is none, and without a blank.
+        "> Quoted words stay as the lines in which they were quoted here\n> > by the one who wrote",
+        "> Quoted words stay as the lines in which they were quoted here\nby the one who wrote",
+        ">Quoted words stay as the lines in which they were quoted here\n>by the one who wrote",
         "A line with a hard break that Markdown keeps, because it ends in two  \nspaces",
         "The program has these options, each of which is explained there:\nhelp, version, quiet",
         "| one column of the table | another column of the table here |\n| a | b |",

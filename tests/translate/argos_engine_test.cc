@@ -151,6 +151,7 @@ TEST(ArgosEngine, ALongSentenceIsItsPiecesInTheirOrder) {
   const auto whole = engine->translate(std::span(&sentence, 1));
   ASSERT_TRUE(whole[0].ok);
   EXPECT_EQ(whole[0].words, 2000U);
+  EXPECT_GT(whole[0].cuts, 0U);
 }
 
 TEST(ArgosEngine, WhatCannotBeCutIsTold) {
