@@ -81,6 +81,7 @@ Times train_once(const Settings& settings, dist::Communicator& world) {
                           .dir = dir,
                           .key = "bench",
                           .label = "bench",
+                          .dist = {},
                           .disk = io::posix_disk(),
                           .should_stop = {}};
   input.options.micro_batch = number("micro");
