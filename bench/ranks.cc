@@ -75,22 +75,23 @@ Times train_once(const Settings& settings, dist::Communicator& world) {
   dist::Grid grid(&world, number("tensor"));
   model::Decoder decoder(bench::config_of(work), {}, train::decoder_ranks(grid, number("zero")));
   decoder.initialize(1);
+  train::DistOptions how;
+  how.zero = number("zero");
+  how.tensor = number("tensor");
+  how.gradient_type = settings.at("gradients");
+  how.neighbour_every = number("copies");
   train::TrainInput input{.decoder = decoder,
                           .train = bench::examples_of(work),
                           .options = bench::options_of(work, number("steps")),
                           .dir = dir,
                           .key = "bench",
                           .label = "bench",
-                          .dist = {},
+                          .grid = &grid,
+                          .dist = how,
                           .disk = io::posix_disk(),
                           .should_stop = {}};
   input.options.micro_batch = number("micro");
   input.options.checkpoint_every = number("every");
-  input.dist.zero = number("zero");
-  input.dist.tensor = number("tensor");
-  input.dist.gradient_type = settings.at("gradients");
-  input.dist.neighbour_every = number("copies");
-  input.grid = &grid;
   const train::TrainResult result = train::train(input);
   Times times{.gathers = grid.data().waited(dist::OperationKind::kAllGather),
               .sums = grid.data().waited(dist::OperationKind::kReduceScatter) +
