@@ -44,7 +44,7 @@ endfunction()
 
 # nativo_tests(NAME [LAYERS tested...] [LINK libraries...] [SLOW tests...]): tests/NAME/*_test.cc are fast,
 # but for those named after SLOW ("Suite.Test", "Suite.*"), and tests/NAME/slow/*_test.cc are slow (labels of
-# these names). The fast ones of all folders together take less than a minute.
+# these names). The fast ones of all folders together should take less than a minute.
 function(nativo_tests name)
   cmake_parse_arguments(ARG "" "" "LAYERS;LINK;SLOW" ${ARGN})
   list(TRANSFORM ARG_LAYERS PREPEND nativo_)
