@@ -29,6 +29,7 @@ void EvalOptions::visit(config::Visitor& v) {
           resamples);
   v.value({.name = "confidence", .help = "of the intervals", .min = 0.5, .max = 0.999}, confidence);
   v.value({.name = "seed", .help = "of the bootstrap", .min = 0}, seed);
+  device.visit(v);
 }
 
 }  // namespace nativo::eval

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "config/visitor.h"
+#include "generate/device_options.h"
 
 namespace nativo::eval {
 
@@ -26,6 +27,7 @@ struct EvalOptions {
   std::int64_t resamples = 1000;  ///< of the bootstrap
   double confidence = 0.95;       ///< of the intervals
   std::int64_t seed = 1234;
+  generate::DeviceOptions device;  ///< of the models that are measured
   void visit(config::Visitor& v);
 };
 

@@ -120,11 +120,18 @@ Hypothesis from_json_line(const std::string& line, const std::string& where) {
   return hypothesis;
 }
 
+/// A run folder stands for its stage translate.
+fs::path stage_in(const fs::path& folder) {
+  const fs::path stage = folder / "stages" / "translate";
+  const bool is_run = !fs::exists(folder / "manifest.json") && fs::exists(stage / "manifest.json");
+  return is_run ? stage : folder;
+}
+
 std::vector<Hypothesis> read_hypotheses(const fs::path& path) {
   std::vector<Hypothesis> all;
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) {
-    data::RecordReader reader(path);
+    data::RecordReader reader(stage_in(path));
     for (data::Record record; reader.next(record);) all.push_back(from_record(record));
   } else if (has_json_lines(path)) {
     for_each_line(path, [&](const std::string& line, const std::string& where) {

@@ -24,7 +24,7 @@ struct TranslationSet {
 /// Reads one system. `hypotheses` is one of
 ///   a file whose name has .jsonl or .json: a line is {"hypothesis", "source"?, "reference"? or
 ///     "references"?} or a record (docs/formats/record.md)
-///   a folder with a manifest.json: the records of that stage
+///   a folder with a manifest.json: the records of that stage; a run folder: its stage translate
 ///   any other file ("-" = standard input): a segment a line
 /// and each of `references` a file of lines, or of JSON lines {"reference", "id"?}. Without any,
 /// the references in `hypotheses` are used. A record's reference is the one whose "id" is the

@@ -9,27 +9,23 @@
 #include <deque>
 #include <exception>
 #include <map>
-#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/interrupt.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/strings.h"
+#include "generate/answer_cache.h"
 #include "generate/chat_protocol.h"
 #include "generate/token_bucket.h"
 #include "io/http.h"
-#include "io/keyed_log.h"
 
 namespace nativo::generate {
 namespace {
 
 constexpr std::uint64_t kMostAnswerBytes = std::uint64_t{8} << 20;
-constexpr std::string_view kLostKey = "lost";
 /// So many questions refused, and none ever answered: it is not the questions.
 constexpr std::int64_t kRefusedInVain = 8;
 /// So many questions given up, and none answered between them: the server is gone.
@@ -61,44 +57,6 @@ bool is_loopback(std::string_view url) {
   return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
 }
 
-std::optional<ChatEnd> end_named(std::string_view name) {
-  for (const ChatEnd end :
-       {ChatEnd::kStop, ChatEnd::kLength, ChatEnd::kContentFilter, ChatEnd::kRefusal}) {
-    if (chat_end_name(end) == name) return end;
-  }
-  return std::nullopt;
-}
-
-/// What the log remembers of an answer.
-struct Remembered {
-  ChatAnswer answer;
-  std::int64_t tokens = 0;
-};
-
-std::string to_value(const ChatAnswer& answer, std::int64_t tokens) {
-  Json json = Json::object();
-  json["end"] = chat_end_name(answer.end);
-  json["tokens"] = tokens;
-  json["text"] = answer.text;
-  return dump_json(json);
-}
-
-/// Nothing for a value that this version did not write.
-std::optional<Remembered> from_value(std::string_view value) {
-  const Json json = Json::parse(value, nullptr, false);
-  if (!json.is_object()) return std::nullopt;
-  const auto end = json.find("end");
-  const auto tokens = json.find("tokens");
-  const auto text = json.find("text");
-  if (end == json.end() || !end->is_string() || tokens == json.end() ||
-      !tokens->is_number_unsigned() || text == json.end() || !text->is_string()) {
-    return std::nullopt;
-  }
-  const std::optional<ChatEnd> known = end_named(end->get<std::string>());
-  if (!known) return std::nullopt;
-  return Remembered{{*known, text->get<std::string>(), {}}, tokens->get<std::int64_t>()};
-}
-
 }  // namespace
 
 struct ChatClient::State {
@@ -106,8 +64,7 @@ struct ChatClient::State {
   std::string url;
   std::string key;
   io::HttpClient http;
-  std::int64_t spent = 0;  ///< from the cache, before `cache` is made
-  std::optional<io::KeyedLog> cache;
+  AnswerCache cache;
   TokenBucket requests;
   TokenBucket tokens;
   ChatUsage usage;
@@ -116,9 +73,12 @@ struct ChatClient::State {
   int broken_in_a_row = 0;  ///< questions that the server broke at since then
   double closed_until = 0;  ///< the server asked everybody to wait
 
-  explicit State(const ChatModelOptions& chosen)
+  State(const ChatModelOptions& chosen, io::Disk& disk)
       : options(chosen),
+        url(completions_url(chosen.url)),
+        key(key_from(chosen.api_key_env)),
         http({.max_in_flight = static_cast<std::size_t>(chosen.concurrency)}),
+        cache(chosen.cache, disk),
         requests(static_cast<double>(chosen.requests_per_minute)),
         tokens(static_cast<double>(chosen.tokens_per_minute)),
         rng(static_cast<std::uint64_t>(unix_seconds() * 1000.0)) {}
@@ -127,19 +87,8 @@ struct ChatClient::State {
   [[nodiscard]] std::string scrubbed(std::string text) const {
     return key.empty() ? text : replace_all(text, key, "***");
   }
-  [[nodiscard]] std::string cache_key(const std::string& body) const {
-    return xxh128_hex(fmt::format("{}\n{}", url, body));
-  }
-  [[nodiscard]] std::optional<ChatAnswer> remembered(const std::string& cache_key) const {
-    const std::optional<std::string> value = cache->find(cache_key);
-    std::optional<Remembered> found;
-    if (value) found = from_value(*value);
-    if (!found) return std::nullopt;
-    return std::move(found->answer);
-  }
   void lose(std::int64_t most_tokens) {
-    cache->put(kLostKey, dump_json({{"tokens", most_tokens}}));
-    spent += most_tokens;
+    cache.lose(most_tokens);
     usage.lost_tokens += most_tokens;
   }
   [[nodiscard]] double delay(int attempt) {
@@ -153,7 +102,7 @@ class ChatClient::Round {
  public:
   Round(State& state, std::span<const ChatQuestion> questions) : s_(state) {
     answers_.resize(questions.size());
-    std::unordered_map<std::string, std::size_t> known;
+    std::unordered_map<std::string, Known> known;
     for (std::size_t i = 0; i < questions.size(); ++i) add(questions[i], i, known);
   }
 
@@ -163,7 +112,7 @@ class ChatClient::Round {
       const double wait = stop_ ? 0.2 : start_what_may();
       s_.http.poll(std::clamp(wait, 0.001, 0.2));
     }
-    s_.cache->sync();
+    s_.cache.sync();
     if (stop_) std::rethrow_exception(stop_);
     return std::move(answers_);
   }
@@ -183,23 +132,29 @@ class ChatClient::Round {
     }
   };
 
+  /// Where an equal question of this round stands.
+  struct Known {
+    std::size_t job;    ///< in jobs_, or SIZE_MAX: answered from the cache
+    std::size_t place;  ///< in answers_
+  };
+
   void add(const ChatQuestion& question, std::size_t place,
-           std::unordered_map<std::string, std::size_t>& known) {
+           std::unordered_map<std::string, Known>& known) {
     Job job;
     job.body = chat_request_body(question, s_.options);
-    job.key = s_.cache_key(job.body);
-    const auto [found, is_new] = known.try_emplace(job.key, jobs_.size());
+    job.key = AnswerCache::key(s_.url, job.body);
+    const auto [found, is_new] = known.try_emplace(job.key, Known{jobs_.size(), place});
     if (!is_new) {
-      if (found->second < jobs_.size()) {
-        jobs_[found->second].places.push_back(place);
+      if (found->second.job == SIZE_MAX) {
+        answers_[place] = answers_[found->second.place];
       } else {
-        answers_[place] = *s_.remembered(job.key);
+        jobs_[found->second.job].places.push_back(place);
       }
       return;
     }
-    if (auto answer = s_.remembered(job.key)) {
+    if (auto answer = s_.cache.find(job.key)) {
       answers_[place] = std::move(*answer);
-      found->second = SIZE_MAX;
+      found->second.job = SIZE_MAX;
       ++s_.usage.cached;
       return;
     }
@@ -250,13 +205,13 @@ class ChatClient::Round {
   /// False when it must wait for answers on their way, or when the run ends here.
   bool within_budget(const Job& job) {
     const std::int64_t budget = s_.options.budget_tokens;
-    if (budget == 0 || s_.spent + reserved_ + job.bound() <= budget) return true;
+    if (budget == 0 || s_.cache.spent_tokens() + reserved_ + job.bound() <= budget) return true;
     if (in_flight_ > 0) return false;
     stop(
         ExitCode::kTryAgain,
         fmt::format("budget_tokens = {} is used up: {} tokens are spent, and the next question may "
                     "take {}",
-                    budget, s_.spent, job.bound()),
+                    budget, s_.cache.spent_tokens(), job.bound()),
         "raise budget_tokens and run the same command again; the answers so far are kept in the "
         "cache");
     return false;
@@ -331,8 +286,7 @@ class ChatClient::Round {
     const std::int64_t completion =
         reply.completion_tokens >= 0 ? reply.completion_tokens : job.most_answer;
     s_.tokens.give_back(job.rate_cost() - static_cast<double>(prompt + completion));
-    s_.cache->put(job.key, to_value(reply.answer, prompt + completion));
-    s_.spent += prompt + completion;
+    s_.cache.put(job.key, reply.answer, prompt + completion);
     s_.usage.prompt_tokens += prompt;
     s_.usage.completion_tokens += completion;
     ++s_.usage.asked;
@@ -408,8 +362,7 @@ class ChatClient::Round {
     }
     stop(ExitCode::kTryAgain, fmt::format("{}: {}", io::shown_url(s_.url), reason),
          "see whether the server is up, then run the same command again; the answers so far are "
-         "kept "
-         "in the cache");
+         "kept in the cache");
   }
 
   State& s_;
@@ -440,27 +393,11 @@ void check_chat_client(const ChatModelOptions& options) {
   (void)chat_request_body({}, options);
 }
 
-ChatClient::ChatClient(const ChatModelOptions& options, io::Disk& disk)
-    : state_(new State(options)) {
-  State& s = *state_;
+ChatClient::ChatClient(const ChatModelOptions& options, io::Disk& disk) {
   check_chat_client(options);
-  s.url = completions_url(options.url);
-  s.key = key_from(options.api_key_env);
-  if (!s.key.empty() && s.url.starts_with("http://") && !is_loopback(s.url)) {
-    log::warn("{}: the key goes there unencrypted", io::shown_url(s.url));
-  }
-  s.cache.emplace(
-      options.cache,
-      [&s](std::string_view, std::string_view value) {
-        const Json json = Json::parse(value, nullptr, false);
-        if (!json.is_object() || !json.contains("tokens")) return;
-        const Json& tokens = json["tokens"];
-        if (tokens.is_number_unsigned()) s.spent += tokens.get<std::int64_t>();
-      },
-      disk);
-  if (s.cache->damaged() > 0) {
-    log::warn("{}: {} damaged lines are passed over; their questions are asked again",
-              printable(options.cache), s.cache->damaged());
+  state_.reset(new State(options, disk));
+  if (!state_->key.empty() && state_->url.starts_with("http://") && !is_loopback(state_->url)) {
+    log::warn("{}: the key goes there unencrypted", io::shown_url(state_->url));
   }
 }
 
@@ -480,6 +417,6 @@ std::string ChatClient::version() const {
 
 ChatUsage ChatClient::usage() const { return state_->usage; }
 
-std::int64_t ChatClient::spent_tokens() const { return state_->spent; }
+std::int64_t ChatClient::spent_tokens() const { return state_->cache.spent_tokens(); }
 
 }  // namespace nativo::generate

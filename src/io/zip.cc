@@ -110,6 +110,7 @@ struct ZipArchive::State {
     archive.reset(zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error));
     if (archive == nullptr) {
       zip_source_free(source);
+      if (zip_error_code_zip(&error) == ZIP_ER_EXISTS) fail("has two entries of one name");
       fail(fmt::format("not a usable zip archive: {}", printable(message(error))));
     }
     zip_error_fini(&error);

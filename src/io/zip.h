@@ -19,7 +19,7 @@ namespace nativo::io {
 
 /// What an archive may be at most.
 struct ZipLimits {
-  std::size_t entries = 256;
+  std::size_t entries = 64;
   std::uint64_t bytes = std::uint64_t{8} << 30;  ///< unpacked, all entries together
   std::uint64_t ratio = 200;                     ///< unpacked / packed of an entry over 1 MiB
 };

@@ -16,13 +16,14 @@ bool is_in(const std::array<std::string_view, N>& words, std::string_view word) 
 
 /// A name or the rest of the phrase follows.
 constexpr auto kTitles = std::to_array<std::string_view>(
-    {"Arch",  "Avv", "Capt", "Cav",    "Cmdr", "Col",   "Dott", "Dr",   "Drs",  "Egr",
-     "Ft",    "Gen", "Gent", "Geom",   "Gov",  "Hon",   "Ing",  "Lt",   "M.me", "Messrs",
-     "Mlle",  "Mme", "Mons", "Mr",     "Mrs",  "Ms",    "Mt",   "On",   "Pres", "Prof",
-     "Proff", "Rag", "Rep",  "Rev",    "Sen",  "Sgt",   "Sig",  "Sigg", "Soc",  "Spett",
-     "St",    "Ste", "Supt", "approx", "arch", "avv",   "c.ca", "ca",   "cf",   "cfr",
-     "dott",  "e.g", "egr",  "es",     "esp",  "geom",  "i.e",  "ing",  "p.es", "prof",
-     "proff", "rag", "resp", "sig",    "sigg", "spett", "viz",  "vs"});
+    {"Arch",  "Avv",    "C.so", "Capt",  "Cav",   "Cmdr",  "Col",  "Dept", "Dott", "Dr",
+     "Drs",   "Egr",    "Ft",   "Gen",   "Gent",  "Geom",  "Gov",  "Hon",  "Ing",  "Lt",
+     "M.me",  "Messrs", "Mlle", "Mme",   "Mons",  "Mr",    "Mrs",  "Ms",   "Mt",   "On",
+     "P.za",  "P.zza",  "Pres", "Prof",  "Proff", "Rag",   "Rep",  "Rev",  "Sen",  "Sgt",
+     "Sig",   "Sigg",   "Soc",  "Spett", "St",    "Ste",   "Supt", "Univ", "V.le", "abbr",
+     "al",    "approx", "arch", "avv",   "c.ca",  "ca",    "cf",   "cfr",  "dott", "e.g",
+     "egr",   "es",     "esp",  "excl",  "geom",  "i.e",   "incl", "ing",  "p.es", "prof",
+     "proff", "rag",    "resp", "sig",   "sigg",  "spett", "vd",   "viz",  "vs"});
 static_assert(std::ranges::is_sorted(kTitles));
 
 /// A number follows, else the sentence may have ended.
@@ -38,8 +39,8 @@ static_assert(std::ranges::is_sorted(kBeforeNumber));
 
 /// May end a sentence: a capital that begins no usual sentence belongs to a name.
 constexpr auto kNames =
-    std::to_array<std::string_view>({"Bros", "Co", "Corp", "F.lli", "Inc", "Jr", "Ltd", "Ph.D",
-                                     "S.p.A", "S.r.l", "SpA", "Sr", "Srl"});
+    std::to_array<std::string_view>({"Ave", "Blvd", "Bros", "Co", "Corp", "F.lli", "Inc", "Jr",
+                                     "Ltd", "Ph.D", "S.p.A", "S.r.l", "SpA", "Sr", "Srl"});
 static_assert(std::ranges::is_sorted(kNames));
 
 /// Words that begin sentences and hardly ever names.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -41,6 +42,18 @@ bool has_letter(std::string_view token) {
   });
 }
 
+/// What became of a sentence.
+struct Answer {
+  std::optional<Sentence> sentence;  ///< in the target language, with its parts
+  std::string reason;                ///< why there is none
+
+  [[nodiscard]] bool good() const { return sentence && !sentence->text.empty(); }
+  /// Of several reasons the first counts: those of later tries follow from it.
+  void fail(std::string why) {
+    if (reason.empty()) reason = std::move(why);
+  }
+};
+
 /// One package at work.
 class Hop {
  public:
@@ -64,10 +77,10 @@ class Hop {
   [[nodiscard]] const ArgosPackage& package() const { return package_; }
   [[nodiscard]] bool is_int8() const { return translator_.network().is_int8(); }
 
-  /// The sentences in the target language with their parts; nothing for those that failed. Those
-  /// that are too long are cut, and their pieces' translations joined; `cuts` counts where.
-  [[nodiscard]] std::vector<std::optional<Sentence>> translate(
-      std::span<const Sentence> sentences, std::vector<std::size_t>& cuts) const {
+  /// An answer a sentence. Sentences that are too long are cut, and their pieces' translations
+  /// joined; `cuts` counts where.
+  [[nodiscard]] std::vector<Answer> translate(std::span<const Sentence> sentences,
+                                              std::vector<std::size_t>& cuts) const {
     cuts.assign(sentences.size(), 0);
     std::vector<Sentence> pieces;
     std::vector<std::vector<std::string>> behind(sentences.size());  // each piece of a sentence
@@ -81,15 +94,21 @@ class Hop {
         behind[i].push_back(std::move(piece.behind));
       }
     }
-    const std::vector<std::optional<Sentence>> answers = translate_pieces(pieces);
-    std::vector<std::optional<Sentence>> results(sentences.size());
+    const std::vector<Answer> answers = translate_pieces(pieces);
+    std::vector<Answer> results(sentences.size());
     std::size_t next = 0;
     for (std::size_t i = 0; i < sentences.size(); ++i) {
       const std::span own = std::span(answers).subspan(next, behind[i].size());
       next += own.size();
-      const bool good = std::ranges::all_of(
-          own, [](const auto& answer) { return answer.has_value() && !answer->text.empty(); });
-      if (!own.empty() && good) results[i] = joined(own, behind[i]);
+      const auto bad = std::ranges::find_if_not(own, &Answer::good);
+      if (own.empty()) {
+        results[i].fail(
+            fmt::format("too long for a model of {} tokens, and cannot be cut", places()));
+      } else if (bad != own.end()) {
+        results[i].fail(bad->reason.empty() ? "the translation is empty" : bad->reason);
+      } else {
+        results[i].sentence = joined(own, behind[i]);
+      }
     }
     return results;
   }
@@ -125,7 +144,8 @@ class Hop {
     Disguised disguised;
     Tokens source;
     std::string translation;
-    bool complete;
+    bool complete = false;
+    std::string failure = {};  ///< why it is not complete
   };
 
   /// True when the model has places for the sentence.
@@ -133,37 +153,41 @@ class Hop {
     return sentence.text.size() <= kMaxBytes && words_->encode(sentence.text).size() <= places();
   }
 
-  static Sentence joined(std::span<const std::optional<Sentence>> pieces,
-                         const std::vector<std::string>& behind) {
+  static Sentence joined(std::span<const Answer> pieces, const std::vector<std::string>& behind) {
     Sentence whole;
     for (std::size_t i = 0; i < pieces.size(); ++i) {
-      for (const Part& part : pieces[i]->parts) {
+      const Sentence& piece = *pieces[i].sentence;
+      for (const Part& part : piece.parts) {
         whole.parts.push_back(
             {part.begin + whole.text.size(), part.end + whole.text.size(), part.kind});
       }
-      whole.text += pieces[i]->text + behind[i];
+      whole.text += piece.text + behind[i];
     }
     return whole;
   }
 
-  [[nodiscard]] std::vector<std::optional<Sentence>> translate_pieces(
-      std::span<const Sentence> sentences) const {
-    std::vector<std::optional<Sentence>> results(sentences.size());
+  [[nodiscard]] std::vector<Answer> translate_pieces(std::span<const Sentence> sentences) const {
+    std::vector<Answer> results(sentences.size());
     for (const Disguise how : kDisguises) {
       std::vector<Attempt> attempts;
       for (std::size_t i = 0; i < sentences.size(); ++i) {
-        if (results[i] || sentences[i].text.size() > kMaxBytes) continue;
+        if (results[i].sentence || sentences[i].text.size() > kMaxBytes) continue;
         if (how != Disguise::kNone && sentences[i].parts.empty()) continue;
         if (auto disguised = disguise(sentences[i], how)) {
-          attempts.push_back({i, std::move(*disguised), {}, {}, false});
+          attempts.push_back({i, std::move(*disguised), {}, {}});
         }
       }
       if (attempts.empty()) continue;
       run(attempts);
       for (const Attempt& attempt : attempts) {
-        if (!attempt.complete) continue;
+        Answer& answer = results[attempt.sentence];
+        if (!attempt.complete) {
+          answer.fail(attempt.failure);
+          continue;
+        }
         const Sentence& source = sentences[attempt.sentence];
-        results[attempt.sentence] = undisguise(source, attempt.disguised, attempt.translation);
+        answer.sentence = undisguise(source, attempt.disguised, attempt.translation);
+        if (!answer.sentence) answer.fail("a protected part was lost, doubled or changed");
       }
     }
     return results;
@@ -189,7 +213,11 @@ class Hop {
     std::vector<Attempt*> plain;
     std::vector<Attempt*> long_ones;
     for (Attempt& attempt : attempts) {
-      if (attempt.source.empty() || attempt.source.size() > places()) continue;
+      if (attempt.source.empty() || attempt.source.size() > places()) {
+        attempt.failure =
+            attempt.source.empty() ? "no tokens" : fmt::format("more than {} tokens", places());
+        continue;
+      }
       const bool is_long = attempt.source.size() > static_cast<std::size_t>(kMaxTokens) / 2;
       (is_long ? long_ones : plain).push_back(&attempt);
     }
@@ -208,12 +236,19 @@ class Hop {
     search.max_length = std::min(max_tokens, translator_.network().target_positions());
     const auto translations = translator_.translate(requests, search);
     parallel_for(attempts.size(), [&](std::size_t i) {
-      if (translations[i].empty()) return;
+      Attempt& attempt = *attempts[i];
+      if (translations[i].empty()) {
+        attempt.failure = "the search found no translation";
+        return;
+      }
       std::span<const std::string> tokens = translations[i].front().tokens;
-      attempts[i]->complete = tokens.size() < static_cast<std::size_t>(search.max_length);
+      attempt.complete = tokens.size() < static_cast<std::size_t>(search.max_length);
+      if (!attempt.complete) {
+        attempt.failure = fmt::format("its translation has no end after {} tokens", tokens.size());
+      }
       if (!prefix.empty() && !tokens.empty() && tokens.front() == prefix)
         tokens = tokens.subspan(1);
-      attempts[i]->translation = words_->decode(tokens);
+      attempt.translation = words_->decode(tokens);
     });
   }
 
@@ -248,14 +283,17 @@ class ArgosEngine final : public TranslationEngine {
     }
     for (const auto& hop : hops_) {
       std::vector<std::size_t> cuts;
-      std::vector<std::optional<Sentence>> answers = hop->translate(texts, cuts);
+      std::vector<Answer> answers = hop->translate(texts, cuts);
       std::vector<std::size_t> done;
-      texts.clear();
+      const std::vector<Sentence> asked = std::exchange(texts, {});
       for (std::size_t i = 0; i < answers.size(); ++i) {
-        if (!answers[i] || answers[i]->text.empty()) continue;
+        if (!answers[i].good()) {
+          results[open[i]].reason = fmt::format("{}: {}", answers[i].reason, asked[i].text);
+          continue;
+        }
         results[open[i]].cuts += cuts[i];
         done.push_back(open[i]);
-        texts.push_back(std::move(*answers[i]));
+        texts.push_back(std::move(*answers[i].sentence));
       }
       open = std::move(done);
     }

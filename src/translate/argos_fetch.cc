@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -112,15 +113,27 @@ const IndexEntry& choose_package(std::span<const IndexEntry> index, const std::s
     }
   }
   if (best != nullptr) return *best;
+  std::set<std::string> targets;
+  for (const LanguagePair& pair : pairs) {
+    if (pair.from == from) targets.insert(pair.to);
+  }
   std::string way;
   for (const std::size_t i : shortest_route(pairs, from, to)) {
     way += fmt::format(" argos:{}-{}", pairs[i].from, pairs[i].to);
   }
+  std::string hint = "there is a way through other languages, in one folder: nativo fetch" + way;
+  if (way.empty() && targets.empty()) {
+    hint = "it has none from that language; languages are ISO 639-1 codes: argos:en-it";
+  } else if (way.empty()) {
+    hint =
+        printable(fmt::format("from that language it has packages to {}, and none leads on to the "
+                              "other",
+                              fmt::join(targets, ", ")));
+  }
   throw Error(
       ExitCode::kMissingInput,
       fmt::format("the index has no package from \"{}\" to \"{}\"", printable(from), printable(to)),
-      way.empty() ? "languages are ISO 639-1 codes: argos:en-it"
-                  : "there is a way through other languages, in one folder: nativo fetch" + way);
+      std::move(hint));
 }
 
 LanguagePair parse_argos_name(std::string_view name) {

@@ -294,7 +294,9 @@ TEST(ChatClient, WhatNoRetryMends) {
       {http_answer(302, "", "text/plain", "Location: http://127.0.0.1:1/\r\n"), ExitCode::kIo},
   };
   ::setenv("NATIVO_TEST_KEY", "sesame", 1);
-  for (const auto& [answer, code] : cases) {
+  for (const auto& one : cases) {
+    const std::string& answer = one.first;
+    const ExitCode code = one.second;
     SCOPED_TRACE(answer);
     const io::TempFolder folder;
     ChatServer server([&](Peer& peer, const std::string&, int, const Json&) { peer.send(answer); });

@@ -101,7 +101,7 @@ TEST(ZipArchive, NamesThatLeadElsewhereAreRefused) {
 }
 
 TEST(ZipArchive, NamesThatMeetAreRefused) {
-  EXPECT_NE(refused({.name = "good.txt", .data = "x"}), "accepted");
+  EXPECT_THAT(refused({.name = "good.txt", .data = "x"}), HasSubstr("two entries of one name"));
   EXPECT_THAT(refused({.name = "GOOD.TXT", .data = "x"}), HasSubstr("case does not count"));
   EXPECT_THAT(refused({.name = "good.txt/below", .data = "x"}), HasSubstr("below another file"));
   EXPECT_THAT(refused({.name = "Good.txt/", .mode = 040755}), HasSubstr("the name of another"));

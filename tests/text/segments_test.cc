@@ -39,7 +39,8 @@ TEST(SplitSegments, AbbreviationsGoOn) {
         "Molte città, p. es. Roma e Milano.", "See Fig. 3 and No. 7 of vol. II here.",
         "Mr. J. A. Smith met Dr. Who at 5 p.m. Monday.", "Il prof. Verdi, cfr. pag. 12, lo nega.",
         "\"Why?\" he asked.", "It costs ca. 5 euros...and more.", "Wait... what is it?",
-        "La S.p.A. Rossi di via S. Pietro."}) {
+        "La S.p.A. Rossi di via S. Pietro.", "It costs $5 (incl. VAT) in the Dept. Store.",
+        "Ci vediamo in C.so Italia, vd. Allegato B.", "As Smith et al. (2019) say."}) {
     EXPECT_THAT(sentences(one), ElementsAre(one));
   }
 }

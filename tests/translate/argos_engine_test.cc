@@ -70,6 +70,7 @@ std::size_t differences(const ArgosOptions& how, const std::string& from, const 
     const std::string text(trim(want));
     EXPECT_TRUE(answers[i].ok || answers[i].text.empty());
     if (answers[i].ok ? answers[i].text != text : !text.empty()) ++different;
+    EXPECT_EQ(answers[i].ok, answers[i].reason.empty());
   }
   return different;
 }
@@ -120,7 +121,11 @@ TEST(ArgosEngine, PartsComeBackOrTheSentenceFails) {
       true);
   const auto answers = engine->translate(sentences);
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (!answers[i].ok) continue;
+    if (!answers[i].ok) {
+      // With the sentence, so that somebody can see what it was.
+      EXPECT_THAT(answers[i].reason, HasSubstr(": " + sentences[i].text));
+      continue;
+    }
     for (const Part& part : sentences[i].parts) {
       EXPECT_THAT(answers[i].text,
                   HasSubstr(sentences[i].text.substr(part.begin, part.end - part.begin)));
@@ -165,6 +170,7 @@ TEST(ArgosEngine, WhatCannotBeCutIsTold) {
   for (const Translation& answer : engine->translate(sentences)) {
     EXPECT_FALSE(answer.ok);
     EXPECT_EQ(answer.text, "");
+    EXPECT_THAT(answer.reason, StartsWith("too long for a model of "));
   }
 }
 

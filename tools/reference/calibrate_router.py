@@ -134,7 +134,7 @@ def main():
               f"alone AUC {auc(values[:, f], y):.3f}")
     x = np.minimum(1.0, values / full)
     weights, bias = fit(x[even], y[even])
-    print(f"regression: {dict(zip(FEATURES, weights.round(3)))}, intercept {bias:.3f}")
+    print(f"regression: {dict(zip(FEATURES, weights.round(3).tolist()))}, intercept {bias:.3f}")
     weights /= np.percentile(x[even] @ weights, 100 * (1 - SHARE))
     for f, name in enumerate(FEATURES):
         print(f"[translate.route.{name}] full = {full[f]:.3g} weight = {weights[f]:.2f}")

@@ -17,3 +17,10 @@ for span in ["`len(x)`", "```python\ndef f(x):\n    return len(x)  # the length\
 assert "$A = \\pi r^2$" in rows[1]["messages"][1]["content"]
 assert "circle" not in rows[1]["messages"][0]["content"]
 PYTHON
+
+# The run folder is what its translations are scored by.
+printf '{"text": "The cat eats the bread."}\n' >cat.jsonl
+printf 'Il gatto mangia il pane.\n' >reference.txt
+expect 0 translate --input cat.jsonl --lang en --licence CC0-1.0 --output cat
+expect 0 eval translation cat --ref reference.txt
+says '^ +1 .* cat$'

@@ -14,7 +14,12 @@ ROWS
 printf '{"text": "Water boils at 100 degrees; ice melts at 0."}\n' >hard.jsonl
 sed -e "s#PACKAGE#$SOURCE/tests/golden/argos/translate-en_it-1_0#" -e "s#PORT#$(cat port.txt)#" ladder.toml >nativo.toml
 
+expect 0 plan -c nativo.toml
+says 'when ingest has run: nativo ingest -c FILE'
 expect 0 ingest -c nativo.toml
+expect 0 plan -c nativo.toml --set translate.dedup_sources=true
+says '^argos:greedy +4 '
+says 'counted before dedup_sources'
 expect 0 plan -c nativo.toml
 says '^argos:greedy +4 +[0-9]+ +[0-9]+ *$'
 says '^argos:beam +0 +0 +0 *$'
