@@ -11,6 +11,9 @@
 #include "base/strings.h"
 #include "cli/subject.h"
 #include "cli/verb.h"
+#include "dist/grid.h"
+#include "dist/world.h"
+#include "pipeline/training.h"
 #include "train/flops.h"
 #include "train/step_bench.h"
 
@@ -35,6 +38,7 @@ train::StepBench bench_of(const Arguments& arguments) {
   train::StepBench bench{.config = subject.config,
                          .options = subject.options.train,
                          .lora = subject.options.lora,
+                         .dist = subject.options.dist,
                          .steps = arguments.steps,
                          .should_stop = interrupted};
   if (arguments.layers > 0) bench.config.layers = arguments.layers;
@@ -62,9 +66,12 @@ Json to_json(const train::StepBench& bench, const train::StepFigures& figures, c
   return {{"device", figures.device},
           {"parameters", bench.config.parameter_count()},
           {"layers", bench.config.layers},
+          {"config", model::config_to_json(bench.config, "bfloat16")},
           {"tokens", figures.tokens},
           {"seconds", figures.seconds},
           {"median_seconds", figures.median},
+          {"ranks", figures.ranks},
+          {"waited_seconds", figures.waited},
           {"tokens_per_second", static_cast<double>(figures.tokens) / figures.median},
           {"flops", figures.flops},
           {"flops_per_second", figures.flops / figures.median},
@@ -78,6 +85,7 @@ Json to_json(const train::StepBench& bench, const train::StepFigures& figures, c
             {"pass", figures.memory.pass},
             {"reserved", figures.memory.total() + figures.optimizer_state},
             {"planned", figures.planned},
+            {"host", figures.host},
             {"taken", figures.taken}}}};
 }
 
@@ -92,8 +100,16 @@ void print(const train::StepBench& bench, const train::StepFigures& figures, con
       bench.options.optimizer_state, bench.options.recompute);
   fmt::print("a step       {:.4f} s (median of {}; {:.4f} to {:.4f})\n", figures.median,
              figures.seconds.size(), least, most);
-  fmt::print("tokens       {:.0f} a second\n",
-             static_cast<double>(figures.tokens) / figures.median);
+  const double speed = static_cast<double>(figures.tokens) / figures.median;
+  fmt::print("tokens       {:.0f} a second", speed);
+  if (figures.ranks > 1) {
+    fmt::print(
+        ", {:.0f} on each of {} ranks (dist.zero {}, dist.tensor {}), which wait {:.1f} % of "
+        "the time for each other",
+        speed / static_cast<double>(figures.ranks), figures.ranks, bench.dist.zero,
+        bench.dist.tensor, 100.0 * figures.waited / figures.median);
+  }
+  fmt::print("\n");
   fmt::print("arithmetic   {:.2f} TFLOP/s", figures.flops / figures.median * 1e-12);
   if (peak.rate > 0.0) {
     fmt::print(" = {:.1f} % of {:.1f}, {}", 100.0 * figures.flops / figures.median / peak.rate,
@@ -107,15 +123,24 @@ void print(const train::StepBench& bench, const train::StepFigures& figures, con
   fmt::print("             {} reserved, {} planned",
              human(figures.memory.total() + figures.optimizer_state), human(figures.planned));
   if (figures.taken > 0) fmt::print(", {} taken from the driver", human(figures.taken));
+  if (figures.host > 0) fmt::print("; {} pinned on the host", human(figures.host));
   fmt::print("\nloss         {:.4f}\n", figures.loss);
 }
 
 void run(const Arguments& arguments) {
-  set_thread_count(arguments.threads);
-  const train::StepBench bench = bench_of(arguments);
-  const bool on_gpu = train::numbers_of(bench.options).device.is_cuda();
+  const auto world = dist::connect();  // mpirun, srun
+  pipeline::use_threads(arguments.threads, world.get());
+  train::StepBench bench = bench_of(arguments);
+  const pipeline::TrainingRanks ranks(world.get(), bench.options);
+  dist::Grid grid(ranks.ranks(), bench.dist.tensor);
+  grid.set_timeout(bench.dist.timeout);
+  bench.grid = &grid;
+  bench.numbers = ranks.numbers();
+  const bool on_gpu = bench.numbers.device.is_cuda();
   const train::StepFigures figures = train::measure_steps(bench);
-  const Peak peak = peak_of(arguments, figures, on_gpu);
+  if (!world->is_root()) return;
+  Peak peak = peak_of(arguments, figures, on_gpu);
+  peak.rate *= static_cast<double>(figures.ranks);
   if (arguments.json) {
     fmt::print("{}\n", dump_json_pretty(to_json(bench, figures, peak)));
   } else {
@@ -129,7 +154,9 @@ void add_bench(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("bench", "measures this machine");
   verb->require_subcommand(1);
   CLI::App* step = verb->add_subcommand(
-      "step", "a training step on made-up weights and tokens: speed, and memory against the plan");
+      "step",
+      "a training step on made-up weights and tokens: speed, and memory against the plan; under "
+      "mpirun or srun on all ranks, --batch rows on each");
   const auto arguments = std::make_shared<Arguments>();
   step->add_option("--shape", arguments->shape,
                    "mistral-7b, a size such as 500m, a model directory or a pipeline file")
@@ -145,12 +172,12 @@ void add_bench(CLI::App& app) {
   step->add_option("--steps", arguments->steps, "measured, after two that are not")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  step->add_option("--peak", arguments->peak, "TFLOP/s that the share is told of")
+  step->add_option("--peak", arguments->peak, "TFLOP/s of one rank that the share is told of")
       ->check(CLI::PositiveNumber);
   step->add_option("--threads", arguments->threads, "0 = all cores")->check(CLI::Range(0, 4096));
   step->add_option("--set", arguments->sets,
-                   "an option of [train] or [lora], such as train.device=cuda or "
-                   "train.optimizer_state=int8");
+                   "an option of [train], [lora] or [dist], such as train.device=cuda, "
+                   "train.optimizer_state=int8 or dist.zero=3");
   step->add_flag("--json", arguments->json, "as JSON");
   step->callback([arguments] { run(*arguments); });
 }

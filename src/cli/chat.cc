@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "cli/verb.h"
 #include "config/config_file.h"
+#include "generate/device_options.h"
 #include "generate/local_model.h"
 
 namespace nativo::cli {
@@ -14,6 +15,7 @@ void add_chat(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("chat", "talk to a model in the terminal");
   const auto folder = std::make_shared<std::string>();
   const auto sets = std::make_shared<std::vector<std::string>>();
+  const auto device = std::make_shared<generate::DeviceOptions>();
   verb->add_option("model", *folder, "run folder or model directory")->required()->type_name("DIR");
   verb->add_option(
           "--set", *sets,
@@ -22,11 +24,12 @@ void add_chat(CLI::App& app) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)
       ->take_all();
-  verb->callback([folder, sets] {
+  add_visited(*verb, *device);
+  verb->callback([folder, sets, device] {
     serve::ChatOptions options;
     config::ConfigFile(*sets).read(options);
     set_thread_count(0);
-    const auto model = generate::load_local_model(find_model(*folder));
+    const auto model = generate::load_local_model(find_model(*folder), device->numbers("--"));
     serve::run_chat(*model, options, serve::terminal_console());
   });
 }

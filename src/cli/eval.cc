@@ -25,7 +25,8 @@ struct Arguments {
 
 eval::EvalResult measure(const std::string& folder, const eval::EvalOptions& options,
                          const std::string& label) {
-  const auto model = generate::load_local_model(find_model(folder));
+  const auto model =
+      generate::load_local_model(find_model(folder), options.device.numbers("eval."));
   return eval::run_eval(*model, options, label);
 }
 

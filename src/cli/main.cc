@@ -6,6 +6,7 @@
 #include "base/heartbeat.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "base/strings.h"
 #include "cli/verb.h"
 
@@ -39,6 +40,7 @@ int fail(ExitCode code, const std::string& message, const std::string& hint) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  nativo::spin_briefly(argv);
   nativo::install_signal_handlers();
   nativo::heartbeat::start_from_environment();
   CLI::App app(kAbout, "nativo");

@@ -11,6 +11,7 @@
 #include "cli/subject.h"
 #include "cli/verb.h"
 #include "tensor/arena.h"
+#include "train/gpu_memory.h"
 #include "train/grid_choice.h"
 #include "train/training_memory.h"
 
@@ -54,6 +55,7 @@ std::vector<Method> methods_of(const Planned& subject) {
       for (const char* recompute : {"norms", "block"}) {
         train::TrainOptions options = subject.options.train;
         options.method = method;
+        if (options.method != "full") options.optimizer_in_backward = false;
         options.optimizer_state = state;
         options.recompute = recompute;
         methods.push_back(
@@ -176,25 +178,35 @@ void print_grid(const Planned& subject, std::size_t available) {
 /// What a GPU holds.
 void show_gpu(const Arguments& arguments, const Planned& subject) {
   const train::GpuMemory memory =
-      train::gpu_memory(subject.config, subject.options.train, subject.options.lora);
+      train::gpu_memory(subject.config, subject.options.train, subject.options.lora, subject.ranks);
   const std::vector<std::pair<std::string, std::size_t>> purposes = {
       {"weights", memory.decoder.parameters + memory.decoder.quantized_parameters},
       {"adapters", memory.decoder.adapters},
-      {"gradients", memory.decoder.gradients},
+      {"gradients", memory.decoder.gradients + memory.passing},
       {"optimizer state", memory.optimizer_state},
       {"batch", memory.decoder.pass}};
   if (arguments.json) {
     Json json = {{"model", subject.name}, {"device", subject.options.train.device}};
     for (const auto& [name, bytes] : purposes) json["purposes"][name] = bytes;
     json["bytes"] = memory.total();
+    json["host_bytes"] = memory.host();
     fmt::print("{}\n", dump_json_pretty(json));
     return;
   }
   print_shape(subject);
-  fmt::print("{} holds\n", printable(subject.options.train.device));
+  if (subject.ranks.ranks > 1) {
+    fmt::print("each of {} GPUs (dist.zero = {}, dist.tensor = {}) holds\n", subject.ranks.ranks,
+               subject.ranks.zero, subject.ranks.tensor);
+  } else {
+    fmt::print("{} holds\n", printable(subject.options.train.device));
+  }
   for (const auto& [name, bytes] : purposes) fmt::print("{:<16} {:>10}\n", name, human(bytes));
-  fmt::print("{:<16} {:>10}, and what the driver takes for itself\n", "together",
-             human(memory.total()));
+  fmt::print("{:<16} {:>10}, and what the driver{} for {}\n", "together", human(memory.total()),
+             subject.ranks.ranks > 1 ? " and NCCL take" : " takes",
+             subject.ranks.ranks > 1 ? "themselves" : "itself");
+  fmt::print("{:<16} {:>10}: {} of a state to write checkpoints from{}\n", "on the host",
+             human(memory.host()), human(memory.snapshot),
+             memory.pinned > 0 ? fmt::format(", {} pinned", human(memory.pinned)) : "");
 }
 
 void show(const Arguments& arguments) {

@@ -14,7 +14,12 @@ namespace nativo::cli {
 namespace {
 
 void print_forecast(const pipeline::Forecast& forecast) {
-  if (forecast.steps.empty()) return;
+  if (forecast.steps.empty()) {
+    if (forecast.pending.empty()) return;
+    fmt::print("\nwhat each engine will get is known when {0} has run: nativo {0} -c FILE\n",
+               forecast.pending);
+    return;
+  }
   const bool counted = !forecast.tokenizer.empty();
   fmt::print("\n{:<19} {:>10} {:>14} {:>14}  {}\n", "translated first by", "rows", "words",
              counted ? "tokens" : "about tokens", "because of");
@@ -31,6 +36,10 @@ void print_forecast(const pipeline::Forecast& forecast) {
   } else {
     fmt::print("tokens of the source texts, {} characters each: no tokenizer is configured yet\n",
                pipeline::kCharactersPerToken);
+  }
+  if (!forecast.pending.empty()) {
+    fmt::print("counted before {0}, which may leave less to translate: nativo {0} -c FILE\n",
+               forecast.pending);
   }
 }
 

@@ -9,7 +9,9 @@
 #include "base/parallel.h"
 #include "base/strings.h"
 #include "cli/verb.h"
+#include "generate/device_options.h"
 #include "model/hf_directory.h"
+#include "tensor/device_memory.h"
 #include "train/scoring.h"
 #include "train/token_rows.h"
 
@@ -21,6 +23,7 @@ struct Arguments {
   std::string tokens;
   std::int64_t batch_tokens = 2048;
   int threads = 0;
+  generate::DeviceOptions device;
   bool json = false;
 };
 
@@ -36,7 +39,9 @@ Json line_of(const train::Score& score) {
 
 void score_file(const Arguments& arguments) {
   set_thread_count(arguments.threads);
-  model::Decoder decoder = model::load_decoder(find_model(arguments.model));
+  const model::Numbers numbers = arguments.device.numbers("--");
+  tensor::require_device(numbers.device);
+  model::Decoder decoder = model::load_decoder(find_model(arguments.model), {}, {}, numbers);
   train::TokenRowReader reader(arguments.tokens, decoder.config().vocab_size);
   double loss = 0.0;
   std::int64_t targets = 0;
@@ -85,6 +90,7 @@ void add_score(CLI::App& app) {
   verb->add_option("--threads", arguments->threads, "0 = all cores")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
+  add_visited(*verb, arguments->device);
   verb->callback([arguments] { score_file(*arguments); });
 }
 

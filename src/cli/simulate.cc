@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "base/strings.h"
@@ -18,6 +20,7 @@ struct Line {
   std::int64_t batch_tokens = 0;
   double hours = 0.0;  ///< of the whole training
   double cost = 0.0;
+  std::optional<double> mfu = {};  ///< of the devices' peak, where the data sheet's is known
 };
 
 std::vector<Line> estimate(const Subject& subject, const train::SimulationOptions& simulation) {
@@ -32,6 +35,9 @@ std::vector<Line> estimate(const Subject& subject, const train::SimulationOption
                                          subject.options.dist, cluster);
     line.hours = simulation.tokens / line.estimate.tokens_per_second / 3600.0;
     line.cost = line.hours * static_cast<double>(cluster.ranks()) * simulation.price;
+    if (cluster.device.peak_tflops > 0.0) {
+      line.mfu = line.estimate.utilisation * cluster.device.tflops / cluster.device.peak_tflops;
+    }
     lines.push_back(std::move(line));
   }
   return lines;
@@ -54,6 +60,7 @@ Json to_json(const Line& line) {
             {"save", of.time.save}}},
           {"tokens_per_second", of.tokens_per_second},
           {"utilisation", of.utilisation},
+          {"mfu", line.mfu ? Json(*line.mfu) : Json()},
           {"memory_bytes", of.memory},
           {"fits", of.fits},
           {"idle_ranks", of.idle_ranks},
@@ -87,18 +94,22 @@ void print_table(const Subject& subject, const train::SimulationOptions& simulat
         "{:>9.1f} {:>11}{}\n",
         line.cluster.nodes, line.cluster.ranks(), line.batch_tokens, of.time.step,
         100.0 * of.time.compute / of.time.step, 100.0 * waiting / of.time.step,
-        100.0 * of.time.update / of.time.step, of.tokens_per_second, 100.0 * of.utilisation,
-        human_bytes(static_cast<double>(of.memory)), of.fits ? ' ' : '!', line.hours, cost,
-        of.idle_ranks ? " *" : "");
+        100.0 * of.time.update / of.time.step, of.tokens_per_second,
+        100.0 * line.mfu.value_or(of.utilisation), human_bytes(static_cast<double>(of.memory)),
+        of.fits ? ' ' : '!', line.hours, cost, of.idle_ranks ? " *" : "");
     any_unfit |= !of.fits;
     any_idle |= of.idle_ranks;
   }
   fmt::print(
       "\nhours{}: of {:.3g} tokens. compute, waiting (sums, gathers, checkpoints) and update are "
-      "shares of the step.\n",
+      "shares of the step.\nutil.: of {}; what is recomputed is no work.\n",
       simulation.price > 0.0 ? fmt::format(" and cost (at {} an hour and GPU)", simulation.price)
                              : std::string(),
-      simulation.tokens);
+      simulation.tokens,
+      lines.front().mfu
+          ? fmt::format("the data sheet's {:g} TFLOP/s (model FLOPs utilisation, MFU)",
+                        first.device.peak_tflops)
+          : fmt::format("the {:g} TFLOP/s that training reaches there", first.device.tflops));
   if (any_unfit) fmt::print("! more than a rank has: see nativo memory --ranks\n");
   if (any_idle) {
     fmt::print("* fewer rows in a step than ranks: some have none. rows=N gives each rank N\n");

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/strings.h"
 #include "cli/verb.h"
 #include "config/absolute_paths.h"
 #include "config/config_file.h"
@@ -40,6 +41,11 @@ struct Arguments {
         ->check(CLI::IsMember({"run", "train"}))
         ->capture_default_str();
     app.add_option("--stage", stage, "not the run, but this data stage as an array over its blocks")
+        ->check([](const std::string& name) {
+          return name == "dedup" ? "dedup compares all records with all others, which one process "
+                                   "does: it is a step of the run (nativo slurm submit)"
+                                 : std::string();
+        })
         ->check(CLI::IsMember({"translate", "filter"}));
     app.add_option("--tasks", tasks, "tasks of the array (with --stage); default: one a node")
         ->check(CLI::Range(1, 4096));
@@ -73,10 +79,28 @@ std::string step_before(const pipeline::PipelineOptions& options, const std::str
   return *std::prev(found);
 }
 
+/// What would fail when the job has its nodes: each rank of a training on GPUs wants one of its
+/// node's.
+void check_training(const pipeline::PipelineOptions& options) {
+  const launch::SlurmOptions& slurm = options.slurm;
+  options.check_training(slurm.nodes * slurm.ranks_per_node);
+  if (!train::numbers_of(options.train).device.is_cuda() ||
+      slurm.gpus_per_node == slurm.ranks_per_node) {
+    return;
+  }
+  throw Error(
+      ExitCode::kConfig,
+      fmt::format("slurm.gpus_per_node = {} with slurm.ranks_per_node = {}: a rank that "
+                  "trains on train.device = \"{}\" has a GPU of its own",
+                  slurm.gpus_per_node, slurm.ranks_per_node, printable(options.train.device)),
+      "make both the number of GPUs that a node has");
+}
+
 void print_script(const Arguments& arguments) {
   const pipeline::PipelineOptions options = frozen(arguments.config);
   const launch::BatchJob job = batch_job(arguments, options);
   if (arguments.stage.empty()) {
+    check_training(options);
     fmt::print("{}", launch::batch_script(job, options.slurm));
     return;
   }
@@ -92,6 +116,7 @@ void submit(const Arguments& arguments) {
   const launch::BatchJob job = batch_job(arguments, options);
   const std::string text = config::to_toml(options);
   if (arguments.stage.empty()) {
+    check_training(options);
     const std::string number = launch::submit_run(job, options.slurm, text);
     fmt::print("job {}\nfollow it:  nativo status {}\n", number, job.run.native());
     return;

@@ -27,7 +27,8 @@ void OptionAdder::value(const config::Field& field, bool& value) {
 
 void OptionAdder::value(const config::Field& field, std::int64_t& value) {
   add(verb_, field, value)
-      ->check(CLI::Range(std::max(field.min, -9e18), std::min(field.max, 9e18)))
+      ->check(CLI::Range(static_cast<std::int64_t>(std::max(field.min, -9e18)),
+                         static_cast<std::int64_t>(std::min(field.max, 9e18))))
       ->type_name("N");
 }
 

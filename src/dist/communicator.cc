@@ -38,6 +38,12 @@ Values Values::crossing_as_bf16(std::span<float> values) {
   crossing.crosses_as_bf16 = true;
   return crossing;
 }
+Values::Values(const tensor::AnyView& values)
+    : type(std::holds_alternative<tensor::View<tensor::bf16>>(values) ? tensor::DType::kBf16
+                                                                      : tensor::DType::kF32),
+      data(tensor::bytes(values)),
+      count(tensor::elements(values)),
+      device(tensor::device(values)) {}
 std::size_t Values::bytes() const { return count * tensor::dtype_size(type); }
 
 std::vector<Part> even_parts(std::size_t count, int parts) {
@@ -59,26 +65,34 @@ struct Waits {
   }
 };
 
-struct Pending::State {
+void Pending::wait() {
+  if (!state_) return;
+  const std::shared_ptr<State> state = std::move(state_);
+  state->wait();
+}
+
+/// An operation in a queue.
+struct Queued final : Pending::State {
+  Queued(Operation what, std::shared_ptr<Waits> where)
+      : operation(std::move(what)), waits(std::move(where)) {}
+
+  void wait() override {
+    std::unique_lock lock(mutex);
+    if (!done) {
+      const double begun = monotonic_seconds();
+      changed.wait(lock, [&] { return done; });
+      waits->add(operation.kind, monotonic_seconds() - begun);
+    }
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  Operation operation;
   std::mutex mutex;
   std::condition_variable changed;
   bool done = false;
   std::exception_ptr failure;
-  OperationKind kind = OperationKind::kBarrier;
   std::shared_ptr<Waits> waits;
 };
-
-void Pending::wait() {
-  if (!state_) return;
-  const std::shared_ptr<State> state = std::move(state_);
-  std::unique_lock lock(state->mutex);
-  if (!state->done) {
-    const double begun = monotonic_seconds();
-    state->changed.wait(lock, [&] { return state->done; });
-    state->waits->add(state->kind, monotonic_seconds() - begun);
-  }
-  if (state->failure) std::rethrow_exception(state->failure);
-}
 
 /// Runs operations one after the other on a thread of its own. After a failure all that follow
 /// fail with it.
@@ -98,17 +112,14 @@ class OperationQueue {
   OperationQueue& operator=(const OperationQueue&) = delete;
 
   Pending add(Operation operation, const std::shared_ptr<Waits>& waits) {
-    Pending pending;
-    pending.state_ = std::make_shared<Pending::State>();
-    pending.state_->kind = operation.kind;
-    pending.state_->waits = waits;
+    const auto queued = std::make_shared<Queued>(std::move(operation), waits);
     {
       const std::lock_guard lock(mutex_);
-      waiting_.push_back({std::move(operation), pending.state_});
+      waiting_.push_back(queued);
       ++unfinished_;
     }
     changed_.notify_all();
-    return pending;
+    return Pending(queued);
   }
 
   [[nodiscard]] bool is_idle() {
@@ -117,16 +128,11 @@ class OperationQueue {
   }
 
  private:
-  struct Item {
-    Operation operation;
-    std::shared_ptr<Pending::State> state;
-  };
-
   void serve() {
     set_thread_count(1);  // of this thread's loops: the others are computing
     std::exception_ptr failure;
     while (true) {
-      Item item;
+      std::shared_ptr<Queued> item;
       {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
@@ -135,7 +141,7 @@ class OperationQueue {
         waiting_.pop_front();
       }
       try {
-        if (!failure) run_(item.operation);
+        if (!failure) run_(item->operation);
       } catch (...) {
         failure = std::current_exception();
       }
@@ -144,18 +150,18 @@ class OperationQueue {
         --unfinished_;
       }
       {
-        const std::lock_guard lock(item.state->mutex);
-        item.state->done = true;
-        item.state->failure = failure;
+        const std::lock_guard lock(item->mutex);
+        item->done = true;
+        item->failure = failure;
       }
-      item.state->changed.notify_all();
+      item->changed.notify_all();
     }
   }
 
   std::function<void(const Operation&)> run_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Item> waiting_;
+  std::deque<std::shared_ptr<Queued>> waiting_;
   std::size_t unfinished_ = 0;
   bool ending_ = false;
   std::thread thread_;  // last: it uses the others
@@ -170,19 +176,36 @@ double Communicator::waited(OperationKind kind) const {
 
 void Communicator::stop_queue() { queue_.reset(); }
 
+namespace {
+
+void require_host(const Operation& operation) {
+  NATIVO_CHECK(!operation.values.device.is_cuda(), "values of a GPU are for ranks on GPUs");
+}
+
+}  // namespace
+
 Pending Communicator::start(Operation operation) {
   if (place_.size == 1) return {};
+  require_host(operation);
   if (!queue_) queue_ = std::make_unique<OperationQueue>([this](const Operation& of) { run(of); });
   return queue_->add(std::move(operation), waits_);
 }
 
 void Communicator::submit(Operation operation) {
   if (place_.size == 1) return;
+  require_host(operation);
   if (queue_ && !queue_->is_idle()) {
     queue_->add(std::move(operation), std::make_shared<Waits>()).wait();
   } else {
     run(operation);
   }
+}
+
+void Communicator::submit_to(Communicator& other, Operation operation) {
+  other.submit(std::move(operation));
+}
+Pending Communicator::start_on(Communicator& other, Operation operation) {
+  return other.start(std::move(operation));
 }
 
 namespace {

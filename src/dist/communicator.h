@@ -1,5 +1,6 @@
-// N processes as one: collectives over numbers in memory, blocking or in the background, each with
-// a time limit. Not here: what connects the processes (dist/fabric.h), who starts them (launch/).
+// N processes as one: collectives over numbers in memory of the host or of a GPU each, blocking or
+// in the background, each with a time limit. Not here: what connects the processes (dist/fabric.h,
+// dist/nccl.h), who starts them (launch/).
 // Rule: all ranks call the same collectives in the same order with the same shapes; a sum's order
 // follows from the ranks' places alone, so that equal places give equal bits.
 #pragma once
@@ -10,8 +11,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "tensor/any_view.h"
 #include "tensor/dtype.h"
 
 namespace nativo::dist {
@@ -22,17 +25,22 @@ struct Values {
   std::byte* data = nullptr;
   std::size_t count = 0;  ///< elements
   bool crosses_as_bf16 = false;
+  tensor::Device device = {};  ///< where they lie
 
   Values(std::span<float> values);         // NOLINT: implicit by design
   Values(std::span<double> values);        // NOLINT
   Values(std::span<std::int64_t> values);  // NOLINT
   Values(std::span<std::byte> values);     // NOLINT: can be moved, not summed
+  Values(const tensor::AnyView& values);   // NOLINT: on the view's device
+  template <class T>
+  Values(const tensor::View<T>& values)  // NOLINT
+      : Values(tensor::AnyView(values)) {}
   /// Bits of bfloat16; summed in f32 and rounded once, to nearest.
   [[nodiscard]] static Values bf16(std::span<std::uint16_t> bits);
 
   /// f32 in memory, bf16 on the way from node to node, which halves what crosses: a node's sums
   /// are rounded once, to nearest, and added in f32, in the nodes' order; gathered values are
-  /// rounded on all ranks, their owner's too. On one node nothing is rounded.
+  /// rounded on all ranks, their owner's too. On one node nothing is rounded. Of the host alone.
   [[nodiscard]] static Values crossing_as_bf16(std::span<float> values);
 
   [[nodiscard]] std::size_t bytes() const;
@@ -70,19 +78,33 @@ class OperationQueue;
 /// A collective under way.
 class Pending {
  public:
+  /// What a communicator knows of it.
+  class State {
+   public:
+    virtual ~State() = default;
+    virtual void wait() = 0;
+  };
+
   Pending() = default;  ///< one that is over
-  /// Returns when it is done; throws what it failed with.
+  explicit Pending(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  /// Returns when it is done; throws what it failed with. Of values on a GPU: returns at once, and
+  /// what the GPU's compute stream is given from now on comes after it.
   void wait();
 
  private:
-  friend class OperationQueue;
-  struct State;
   std::shared_ptr<State> state_;
 };
 
 /// One rank's end of it. One thread at a time uses it. Every collective throws Error(kTryAgain),
 /// naming the operation and, where that can be known, the ranks that did not come, when it takes
 /// longer than the time limit; after that the communicator is of no use any more.
+///
+/// Values may lie on the rank's GPU where the communicator is one of GPUs (dist/nccl.h). The host
+/// never waits for such a collective: it comes after all that the GPU's compute stream was given
+/// before it was started, and before what that is given when a blocking one has returned, or
+/// Pending::wait(). One that fails is given up, in time; the values are then undefined, and the
+/// next call of any function throws. Collectives of the host's values and of GPUs' do not wait for
+/// each other.
 class Communicator {
  public:
   virtual ~Communicator();
@@ -95,11 +117,16 @@ class Communicator {
   [[nodiscard]] bool is_root() const { return place_.rank == 0; }
 
   /// Seconds that this rank has waited for background collectives of a kind (Pending::wait): what
-  /// of them its other work has not hidden.
-  [[nodiscard]] double waited(OperationKind kind) const;
+  /// of them its other work has not hidden. Of a GPU what its compute stream has stood still for,
+  /// blocking ones too.
+  [[nodiscard]] virtual double waited(OperationKind kind) const;
+
+  /// Throws what a collective on a GPU has failed with, if one has. After the host has waited for
+  /// the compute stream: all that was computed with collectives' results up to there is true.
+  virtual void check() {}
 
   /// Seconds that a collective may take; 0 = as long as it likes.
-  void set_timeout(double seconds) { timeout_ = seconds; }
+  virtual void set_timeout(double seconds) { timeout_ = seconds; }
   [[nodiscard]] double timeout() const { return timeout_; }
 
   /// values = the sum over all ranks: within a node in the order of its ranks, then over the nodes
@@ -152,13 +179,18 @@ class Communicator {
 
  protected:
   explicit Communicator(const Place& place);
+  /// One operation on values of the host, whole; on any thread, one at a time.
   virtual void run(const Operation& operation) = 0;
+  /// Of several ranks: run() in its turn, here or on the queue's thread.
+  virtual void submit(Operation operation);
+  virtual Pending start(Operation operation);
+  /// The same of another communicator.
+  static void submit_to(Communicator& other, Operation operation);
+  static Pending start_on(Communicator& other, Operation operation);
   /// For destructors of derived classes: nothing runs in the background any more.
   void stop_queue();
 
  private:
-  void submit(Operation operation);
-  Pending start(Operation operation);
   [[nodiscard]] std::vector<Part> only(const Values& values, int root) const;
 
   Place place_;

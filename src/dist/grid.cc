@@ -43,4 +43,8 @@ void Grid::set_timeout(double seconds) {
   for (Communicator* of : {world_, data_, tensor_}) of->set_timeout(seconds);
 }
 
+void Grid::check() {
+  for (Communicator* of : {world_, data_, tensor_}) of->check();
+}
+
 }  // namespace nativo::dist

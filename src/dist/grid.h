@@ -28,6 +28,8 @@ class Grid {
   /// Those that share one model, by part.
   [[nodiscard]] Communicator& tensor() { return *tensor_; }
   void set_timeout(double seconds);
+  /// Communicator::check() of all three.
+  void check();
 
  private:
   std::unique_ptr<Communicator> self_;

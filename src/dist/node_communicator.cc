@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -51,6 +53,14 @@ std::uint64_t signature_of(const Operation& operation) {
                   operation.values.count, operation.values.crosses_as_bf16);
   for (const Part& part : operation.parts) text += fmt::format(" {}+{}", part.begin, part.count);
   return xxh64(text);
+}
+
+/// For as long as the process lives: a message that nobody waits for any more may still come in.
+void keep(std::unique_ptr<std::byte[]> memory) {
+  static std::mutex mutex;
+  static auto& kept = *new std::vector<std::unique_ptr<std::byte[]>>;
+  const std::lock_guard lock(mutex);
+  kept.push_back(std::move(memory));
 }
 
 }  // namespace
@@ -126,7 +136,7 @@ void NodeCommunicator::begin(const Operation& operation) {
 void NodeCommunicator::fail(const std::vector<int>& missing) {
   broken_ = true;
   fabric_->give_up();
-  static_cast<void>(scratch_.release());  // a message may still come in
+  keep(std::move(scratch_));
   throw Error(ExitCode::kTryAgain,
               fmt::format("{}: rank {} waited {} s for rank{} {}", name_, rank(), timeout(),
                           missing.size() == 1 ? "" : "s", fmt::join(missing, ", ")),

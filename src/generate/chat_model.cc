@@ -31,6 +31,7 @@ void ChatModelOptions::visit(config::Visitor& v) {
   v.path({.name = "model_dir",
           .help = "a model to run here (Hugging Face directory); empty = ask the server at url"},
          model_dir);
+  device.visit(v);
   v.value({.name = "url",
            .help = "base URL of an OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1"},
           url);
@@ -93,6 +94,7 @@ void check_chat_model(const ChatModelOptions& options) {
         options.url.empty() ? "no language model is named" : "two language models are named",
         "set either translate.llm.url (and translate.llm.model), or translate.llm.model_dir");
   }
+  static_cast<void>(options.device.numbers("translate.llm."));
   if (options.model_dir.empty()) {
     check_chat_client(options);
   } else if (!std::filesystem::is_directory(options.model_dir)) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/visitor.h"
+#include "generate/device_options.h"
 #include "text/chat_format.h"
 
 namespace nativo::generate {
@@ -64,6 +65,7 @@ class ChatModel {
 /// Which model, and how it is asked.
 struct ChatModelOptions {
   std::string model_dir;  ///< a local model; "" = url
+  DeviceOptions device;   ///< of a local model
   std::string url;
   std::string model;
   std::string api_key_env;

@@ -102,11 +102,14 @@ std::unique_ptr<ChatModel> make_local_chat(std::unique_ptr<LanguageModel> model,
 
 std::unique_ptr<ChatModel> make_local_chat(const ChatModelOptions& options) {
   const std::filesystem::path folder = options.model_dir;
-  std::unique_ptr<LocalModel> model = load_local_model(folder);
+  const model::Numbers numbers = options.device.numbers();
+  std::unique_ptr<LocalModel> model = load_local_model(folder, numbers);
   const std::filesystem::path name =
       folder.has_filename() ? folder.filename() : folder.parent_path().filename();
-  return make_local_chat(std::move(model), options,
-                         fmt::format("{} {}", name.string(), digest_of(folder).substr(0, 12)));
+  return make_local_chat(
+      std::move(model), options,
+      fmt::format("{} {}{}{}", name.string(), digest_of(folder).substr(0, 12),
+                  numbers.device.is_cuda() ? " in " : "", model::numbers_label(numbers)));
 }
 
 }  // namespace nativo::generate

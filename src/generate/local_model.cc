@@ -11,11 +11,15 @@
 #include "generate/packing.h"
 #include "io/file.h"
 #include "model/hf_directory.h"
+#include "tensor/device_memory.h"
 
 namespace nativo::generate {
 namespace {
 
-constexpr std::int64_t kScoreBatchTokens = 2048;
+/// Tokens scored at once: a GPU's products want many rows.
+std::int64_t score_batch_tokens(const model::Decoder& decoder) {
+  return decoder.numbers().device.is_cuda() ? 16384 : 2048;
+}
 
 }  // namespace
 
@@ -33,7 +37,8 @@ std::int64_t LocalModel::context_length() const { return decoder_.config().max_p
 
 std::vector<Score> LocalModel::score(std::span<const ScoreRequest> requests) {
   std::vector<Score> scores(requests.size());
-  for (const ScoreBatch& packed : pack_requests(requests, context_length(), kScoreBatchTokens)) {
+  for (const ScoreBatch& packed :
+       pack_requests(requests, context_length(), score_batch_tokens(decoder_))) {
     const model::TokenScores tokens = decoder_.score(packed.batch);
     for (const Placement& placement : packed.placements) {
       Score& score = scores[placement.request];
@@ -104,8 +109,11 @@ Generation LocalModel::generate(std::span<const TokenId> prompt, const SamplerOp
   return generation;
 }
 
-std::unique_ptr<LocalModel> load_local_model(const std::filesystem::path& folder) {
-  model::Decoder decoder = model::load_decoder(folder);  // compares every listed digest
+std::unique_ptr<LocalModel> load_local_model(const std::filesystem::path& folder,
+                                             const model::Numbers& numbers) {
+  tensor::require_device(numbers.device);
+  model::Decoder decoder =
+      model::load_decoder(folder, {}, {}, numbers);  // compares every listed digest
   const std::filesystem::path file = text::find_tokenizer(folder);
   const std::filesystem::path digests = folder / model::kDigestsFile;
   if (std::filesystem::exists(digests)) {

@@ -38,6 +38,7 @@ class LocalModel final : public LanguageModel {
 
 /// Loads a Hugging Face directory that holds a tokenizer beside the weights. Errors as in
 /// model::load_decoder and text::Tokenizer.
-[[nodiscard]] std::unique_ptr<LocalModel> load_local_model(const std::filesystem::path& folder);
+[[nodiscard]] std::unique_ptr<LocalModel> load_local_model(const std::filesystem::path& folder,
+                                                           const model::Numbers& numbers = {});
 
 }  // namespace nativo::generate

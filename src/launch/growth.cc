@@ -32,22 +32,34 @@ void Growth::begin(const std::vector<std::string>& names) {
   next_look_ = monotonic_seconds();
 }
 
-std::optional<MoreNodes> Growth::look(const std::set<std::string>& excluded) {
+std::optional<MoreNodes> Growth::look(const std::set<std::string>& excluded,
+                                      const std::function<bool()>& asked_to_stop) {
   if (missing(names_.size()) <= 0 || run_.options.grow != "checkpoint") return std::nullopt;
   const double now = monotonic_seconds();
-  if (now < next_look_ || !has_saved()) return std::nullopt;
-  std::vector<std::string> idle = nodes_.names();
-  std::erase_if(idle, [&](const std::string& name) {
-    return excluded.contains(name) || std::ranges::find(names_, name) != names_.end();
-  });
-  std::erase_if(idle, [&](const std::string& name) {
-    return !run_command(nodes_.run_on({name}, {"true"}), kAnswerSeconds).ok();
-  });
+  if (now < next_look_ || !has_saved() || asked_to_stop()) return std::nullopt;
+  const std::vector<std::string> idle = answering(excluded);
   next_look_ = monotonic_seconds() + run_.options.grow_seconds;
   if (!idle.empty()) {
     return MoreNodes{.words = fmt::format("{} can be used again", fmt::join(idle, ", "))};
   }
+  if (asked_to_stop()) return std::nullopt;  // there is no time left for the queue
   return in_queue(names_.size(), excluded);
+}
+
+/// Nodes without ranks, all asked at once: however many are dead, it takes no longer.
+std::vector<std::string> Growth::answering(const std::set<std::string>& excluded) {
+  std::vector<std::string> idle = nodes_.names();
+  std::erase_if(idle, [&](const std::string& name) {
+    return excluded.contains(name) || std::ranges::find(names_, name) != names_.end();
+  });
+  std::vector<Words> commands;
+  for (const std::string& name : idle) commands.push_back(nodes_.run_on({name}, {"true"}));
+  const std::vector<Output> answers = run_commands(commands, kAnswerSeconds);
+  std::vector<std::string> found;
+  for (std::size_t i = 0; i < idle.size(); ++i) {
+    if (answers[i].ok()) found.push_back(idle[i]);
+  }
+  return found;
 }
 
 std::optional<MoreNodes> Growth::at_recovery(std::size_t found,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -30,9 +31,12 @@ class Growth {
   /// Ranks are started on `names`.
   void begin(const std::vector<std::string>& names);
 
-  /// Beside ranks: asks only when options.grow is "checkpoint", they have saved a checkpoint since
-  /// they were started, and not more often than every options.grow_seconds.
-  [[nodiscard]] std::optional<MoreNodes> look(const std::set<std::string>& excluded);
+  /// Beside ranks, which nobody watches meanwhile: asks only when options.grow is "checkpoint",
+  /// they have saved a checkpoint since they were started, and not more often than every
+  /// options.grow_seconds. Takes 3 s at most, and two of Slurm's answers when no node answers; less
+  /// when the run is asked to stop.
+  [[nodiscard]] std::optional<MoreNodes> look(const std::set<std::string>& excluded,
+                                              const std::function<bool()>& asked_to_stop);
 
   /// Between two starts: `found` nodes of the job are healthy. Nothing before the first start of
   /// this job and without a new checkpoint since then: a job is not queued again over and over.
@@ -42,6 +46,7 @@ class Growth {
  private:
   [[nodiscard]] std::int64_t missing(std::size_t have) const;
   [[nodiscard]] bool has_saved() const;
+  [[nodiscard]] std::vector<std::string> answering(const std::set<std::string>& excluded);
   [[nodiscard]] std::optional<MoreNodes> in_queue(std::size_t have,
                                                   const std::set<std::string>& excluded);
 

@@ -70,6 +70,8 @@ class SlurmNodes final : public Nodes {
     if (ranks > 1) words.emplace_back("--label");
     if (options_.gpus_per_node > 0) {
       words.push_back(fmt::format("--gpus-per-node={}", options_.gpus_per_node));
+      // Each rank takes its own; GPUs that it does not see, its own cannot reach directly.
+      words.emplace_back("--gpu-bind=none");
     }
     if (options_.cpus_per_rank > 0) {
       words.push_back(fmt::format("--cpus-per-task={}", options_.cpus_per_rank));

@@ -75,9 +75,9 @@ StageJobs submit_stage(const BatchJob& job, const SlurmOptions& options,
   jobs.array =
       submit("-array.sh", {.kind = Kind::kPart, .stage = stage, .before = {}, .tasks = tasks},
              "afterok:" + jobs.before);
-  // Whatever became of the tasks.
+  // Whatever became of the tasks; but an array that never ran has left nothing to be joined.
   jobs.join = submit("-join.sh", {.kind = Kind::kJoin, .stage = stage, .before = {}},
-                     "afterany:" + jobs.array);
+                     "afterok:" + jobs.before + ",afterany:" + jobs.array);
   return jobs;
 }
 

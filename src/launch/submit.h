@@ -22,7 +22,8 @@ struct StageJobs {
 };
 
 /// Submits what comes before the data stage `stage` (up to the step `before`), an array of `tasks`
-/// tasks over its blocks, and the job that joins them and makes what a failed task left out.
+/// tasks over its blocks, and the job that joins them and makes what a failed task left out. When
+/// the first one fails, Slurm cancels the others.
 [[nodiscard]] StageJobs submit_stage(const BatchJob& job, const SlurmOptions& options,
                                      const std::string& config_text, const std::string& stage,
                                      const std::string& before, std::int64_t tasks);

@@ -208,7 +208,9 @@ class Supervisor {
                        [&](const std::vector<Heartbeat>& seen) {
                          deputies_.keep(choice_.excluded());
                          note_recovery(seen, names);
-                         if (!fault_ && !more_) more_ = growth_.look(choice_.excluded());
+                         if (!fault_ && !more_) {
+                           more_ = growth_.look(choice_.excluded(), asked_to_stop);
+                         }
                        }});
     silence_ = ended.silence;
     detected_after_ = ended.detected_after;

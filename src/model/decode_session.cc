@@ -116,9 +116,9 @@ void TypedSession<T>::reserve() {
   add("scratch", gate_up_, {rows, 2 * config.intermediate_size});
   add("scratch", act_, {rows, config.intermediate_size});
   add("scratch", logits_, {1, config.vocab_size});
-  const LinearScratch scratch = linear_scratch(config, decoder_.quantized.options,
-                                               decoder_.lora ? &decoder_.lora->config : nullptr,
-                                               rows, decoder_.numbers.device);
+  const LinearScratch scratch =
+      linear_scratch(config, decoder_.quantized.options,
+                     decoder_.lora ? &decoder_.lora->config : nullptr, rows, decoder_.numbers);
   add("scratch", linear_.panel, {scratch.panel});
   add("scratch", linear_.hidden, {scratch.hidden});
   memory_.reserve(plan, "the key/value cache of a conversation");

@@ -15,6 +15,7 @@
 #include "dist/communicator.h"
 #include "model/decoder_pass.h"
 #include "model/decoder_state.h"
+#include "model/gpu_layer_shards.h"
 #include "model/layer_shards.h"
 #include "model/lora.h"
 #include "ops/cross_entropy.h"
@@ -133,23 +134,24 @@ TargetResults score_targets(DecoderPass<T>& pass, bool wants_argmax) {
 template <class T>
 void lay_out_parameters(TypedCore<T>& core, const Quantization& quantization, std::int64_t part,
                         std::int64_t parts) {
-  tensor::View<T> memory;
-  const bool is_apart = core.ranks.weights != nullptr && core.ranks.weights->place().nodes > 1 &&
-                        !quantization.format;
-  if constexpr (std::is_same_v<T, float>) {
-    if (is_apart) {
-      core.shards = std::make_unique<LayerShards>(core.config, *core.ranks.weights);
-      memory = {core.shards->addresses(), {core.config.parameter_count()}};
-    }
-  }
-  if (!core.shards) {
-    memory = reserve_parameters<T>(core.parameter_memory, core.config, quantization, "parameters",
-                                   core.ranks.weights);
-  }
-  core.parameters = model_weights(model_tensors(core.config, quantization, memory));
-  core.list = list_parameters(core.config, quantization, memory, part, parts);
-  if constexpr (std::is_same_v<T, float>) {
-    if (core.shards) core.shards->bind(core.list, core.parameters);
+  const auto lay_out = [&](const tensor::View<T>& memory) {
+    core.parameters = model_weights(model_tensors(core.config, quantization, memory));
+    core.list = list_parameters(core.config, quantization, memory, part, parts);
+  };
+  const auto lay_out_shards = [&](auto shards) {
+    lay_out({shards->addresses(), {core.config.parameter_count()}, core.numbers.device});
+    shards->bind(core.list, core.parameters);
+    core.shards = std::move(shards);
+  };
+  dist::Communicator* const weights = core.ranks.weights;
+  const bool on_gpu = core.numbers.device.is_cuda();
+  if (weights == nullptr || quantization.format || (weights->place().nodes == 1 && !on_gpu)) {
+    lay_out(reserve_parameters<T>(core.parameter_memory, core.config, quantization, "parameters",
+                                  weights));
+  } else if (on_gpu) {
+    lay_out_shards(std::make_unique<GpuLayerShards<T>>(core.config, *weights, core.numbers.device));
+  } else if constexpr (std::is_same_v<T, float>) {
+    lay_out_shards(std::make_unique<NodeLayerShards>(core.config, *weights));
   }
   allocate_quantized(core, quantization);
   for (LayerWeights<T>& layer : core.parameters.layers) {
@@ -165,11 +167,16 @@ Decoder::Decoder(const DecoderConfig& config, const Quantization& quantization,
                  const DecoderRanks& ranks, const Numbers& numbers)
     : state_(std::make_unique<State>()) {
   tensor::require_device(numbers.device);
+  if (numbers.fp8 && tensor::gpu_facts(numbers.device).capability < 89) {
+    throw Error(ExitCode::kConfig,
+                fmt::format("FP8 on {}: its tensor cores have none (compute capability 8.9 and "
+                            "later do)",
+                            tensor::device_name(numbers.device)),
+                "use precision = \"bf16\"");
+  }
   const bool is_bf16 = numbers.type == tensor::DType::kBf16;
   NATIVO_CHECK(is_bf16 || numbers.type == tensor::DType::kF32, "decoders compute in f32 or bf16");
   NATIVO_CHECK(!is_bf16 || numbers.device.is_cuda(), "arithmetic in bf16 is a GPU's");
-  NATIVO_CHECK(!numbers.device.is_cuda() || ranks.weights == nullptr,
-               "ranks on GPUs have nothing in common");
   if (is_bf16) state_->typed.emplace<TypedCore<tensor::bf16>>();
   const std::int64_t parts = ranks.tensor == nullptr ? 1 : ranks.tensor->size();
   const std::int64_t part = ranks.tensor == nullptr ? 0 : ranks.tensor->rank();
@@ -178,6 +185,7 @@ Decoder::Decoder(const DecoderConfig& config, const Quantization& quantization,
   common.config = tensor_part(config, parts);
   common.ranks = ranks;
   if (parts == 1) common.ranks.tensor = nullptr;
+  if (numbers.device.is_cuda() && quantization.format) common.ranks.weights = nullptr;
   common.numbers = numbers;
   for (tensor::Arena* arena : {&common.parameter_memory, &common.own_gradients,
                                &common.quantized.memory, &common.pass_memory}) {
@@ -213,9 +221,13 @@ void Decoder::load(const std::function<void(const Parameter&, std::span<float>)>
   const auto one_by_one = [](std::size_t count, const std::function<void(std::size_t)>& body) {
     for (std::size_t i = 0; i < count; ++i) body(i);
   };
-  fill_parameters(core(), one_by_one, [&](std::size_t index, std::span<float> values) {
-    read(core().list[index], values);
-  });
+  if (core().shards) {
+    core().shards->load(read);
+  } else {
+    fill_parameters(core(), one_by_one, [&](std::size_t index, std::span<float> values) {
+      read(core().list[index], values);
+    });
+  }
   if (quantization().format) {
     std::visit([&](auto& typed) { load_quantized(typed, read); }, state_->typed);
   }
@@ -287,8 +299,6 @@ void Decoder::enable_gradients(GradientMemory memory, std::span<std::byte> place
     return;
   }
   NATIVO_CHECK(!quantization().format, "quantised weights are trained through LoRA only");
-  NATIVO_CHECK(memory != GradientMemory::kLent || !numbers().device.is_cuda(),
-               "a GPU's gradients are not lent");
   core().gradient_memory = memory;
   core().gradients_are_zero = true;
   if (memory == GradientMemory::kApart && !place.empty()) core().own_gradients.adopt(place);
@@ -326,7 +336,7 @@ LossSum Decoder::forward_backward(const Batch& batch, const StepOptions& options
   NATIVO_CHECK(core().has_gradients, "forward_backward before enable_gradients");
   NATIVO_CHECK(options.log_prob.empty() || options.log_prob.size() == batch.tokens.size(),
                "forward_backward: log_prob is not [B,T]");
-  NATIVO_CHECK(core().gradient_memory != GradientMemory::kShared || core().gradients_are_zero,
+  NATIVO_CHECK(!lie_in_pass(core().gradient_memory) || core().gradients_are_zero,
                "gradients that share memory do not accumulate");
   core().gradients_are_zero = false;
   return std::visit(
@@ -349,6 +359,7 @@ DecoderMemory Decoder::memory() const {
   memory.quantized_parameters = core().quantized.memory.capacity();
   memory.gradients = core().own_gradients.capacity();
   memory.pass = core().pass_memory.capacity();
+  if (core().offloaded_inputs) memory.host = core().offloaded_inputs->host_bytes();
   if (core().lora) {
     memory.adapters = core().lora->values.capacity();
     memory.gradients = core().lora->gradients.capacity();

@@ -17,6 +17,7 @@
 #include "model/decoder_config.h"
 #include "model/decoder_ranks.h"
 #include "model/lora_config.h"
+#include "model/numbers.h"
 #include "model/recompute.h"
 #include "ops/quantize.h"
 #include "tensor/any_view.h"
@@ -59,13 +60,6 @@ struct Quantization {
   bool operator==(const Quantization&) const = default;
 };
 
-/// What a decoder's numbers are, and where it computes. bf16 is a GPU's.
-struct Numbers {
-  tensor::DType type = tensor::DType::kF32;  ///< kF32 or kBf16
-  tensor::Device device = {};
-  bool operator==(const Numbers&) const = default;
-};
-
 /// Names the random numbers of a training batch: equal for equal (seed, step, place in the step),
 /// however the step is cut into batches.
 struct BatchNoise {
@@ -105,15 +99,17 @@ struct StepOptions {
   /// Empty, or [B,T]: filled with log p(target); 0 where nothing is trained.
   std::span<float> log_prob = {};
   Recompute recompute = Recompute::kNorms;  ///< memory against time; the bits are the same
+  /// On a GPU, with Recompute::kBlock: what is kept of the layers waits in host memory.
+  bool offload_inputs = false;
   /// May be empty. Called with L, L-1, ..., 0, -1, those that are trained (see Parameter::layer),
   /// as soon as this batch changes nothing more of the layer's gradients. A tied head's gradient is
   /// the embedding's. Not called for a batch without targets, unless Decoder::gathers_layers().
   std::function<void(std::int64_t layer)> layer_done = {};
   /// Of a decoder with GradientMemory::kLent, else unused. Asked once for each of L, ..., -1 before
   /// anything of the layer's gradients is computed (a tied embedding's with the head's): as many
-  /// floats as the layer's parameters have together, to which they are added in their order. Theirs
-  /// until layer_done(layer).
-  std::function<std::span<float>(std::int64_t layer)> layer_gradients = {};
+  /// numbers as the layer's parameters have together, of their type and on their device, to which
+  /// they are added in their order. Theirs until layer_done(layer).
+  std::function<tensor::AnyView(std::int64_t layer)> layer_gradients = {};
 };
 
 /// Where the gradients of all parameters lie. Those of adapters are always apart.
@@ -123,6 +119,9 @@ enum class GradientMemory {
   /// needs less. They are there from forward_backward() until the next pass of any kind, and
   /// forward_backward() may not be called twice without zero_gradients() between.
   kShared,
+  /// As kShared, but a layer's are there only until layer_done(layer) returns: whoever updates the
+  /// weights by then needs no memory for gradients but one layer's.
+  kPassing,
   /// In memory that StepOptions::layer_gradients lends for a layer at a time: Parameter::gradient
   /// stays empty.
   kLent
@@ -135,7 +134,9 @@ struct DecoderMemory {
   std::size_t adapters = 0;
   std::size_t gradients = 0;  ///< in memory of their own
   std::size_t pass = 0;       ///< activations and all else that a batch needs
+  std::size_t host = 0;       ///< beside a GPU: StepOptions::offload_inputs
 
+  /// On the decoder's device.
   [[nodiscard]] std::size_t total() const {
     return parameters + quantized_parameters + adapters + gradients + pass;
   }
@@ -156,8 +157,8 @@ class Decoder {
  public:
   /// Allocates the parameters, zeroed. Throws Error(kTryAgain) when memory does not suffice, and
   /// Error(kConfig) for a GPU that is not there. With `ranks` collective, as are load(),
-  /// initialize(), read_whole() and every pass; throws as tensor_part(). On a GPU nothing is shared
-  /// within a node: DecoderRanks::weights is null.
+  /// initialize(), read_whole() and every pass; throws as tensor_part(). On a GPU the ranks are
+  /// GPUs' (dist/nccl.h).
   explicit Decoder(const DecoderConfig& config, const Quantization& quantization = {},
                    const DecoderRanks& ranks = {}, const Numbers& numbers = {});
   ~Decoder();
@@ -169,10 +170,11 @@ class Decoder {
   [[nodiscard]] const DecoderRanks& ranks() const;
   [[nodiscard]] const Numbers& numbers() const;
 
-  /// Every node has parts of the layers, each of which is gathered for the time that a pass needs
-  /// it: DecoderRanks::weights are on several nodes, and nothing is quantised. Then every pass is
-  /// collective over them, read_merged() too, and of the parameters of layers `value` holds this
-  /// rank's shards (model/shards.h) alone; elsewhere it is 0 and not to be touched.
+  /// Every node, or every GPU, has parts of the layers, each of which is gathered for the time that
+  /// a pass needs it: DecoderRanks::weights are on several nodes or on GPUs, and nothing is
+  /// quantised. Then every pass is collective over them, read_merged() too, and of the parameters
+  /// of layers `stored` holds this rank's shards (model/shards.h) alone; elsewhere it is not to be
+  /// touched.
   [[nodiscard]] bool gathers_layers() const;
   /// What a rank calls that has no batch where others have one; nothing when gathers_layers() is
   /// false.
@@ -188,9 +190,9 @@ class Decoder {
   /// tensor drawn from (seed, its index).
   void initialize(std::uint64_t seed);
 
-  /// Sets all parameters: read(parameter, values) fills `values` with the parameter's elements, in
-  /// the order of parameters(). Quantised ones pass through memory one joined layer at a time.
-  /// Throws what `read` throws, and Error(kData) for a weight that cannot be quantised.
+  /// Sets all parameters: read(parameter, values) fills `values` with the elements that
+  /// parameter.part says: its own, or (gathers_layers()) a piece, that no rank reads more than it
+  /// keeps. Throws what `read` throws, and Error(kData) for a weight that cannot be quantised.
   void load(const std::function<void(const Parameter&, std::span<float>)>& read);
 
   /// values = parameter `index` as the model computes with it: dequantised, its adapter added. What

@@ -40,16 +40,10 @@ void attend(const BlockContext<T>& context, const LayerActivations<T>& layer) {
                          layer.lse, layer.attention_scratch);
 }
 
-dist::Values values_of(const tensor::View<float>& x) { return x.span(); }
-dist::Values values_of(const tensor::View<tensor::bf16>& x) {
-  const auto count = static_cast<std::size_t>(x.elements());
-  return dist::Values::bf16({reinterpret_cast<std::uint16_t*>(x.data()), count});
-}
-
 /// x, what this rank's part of a layer gives, becomes what the whole layer gives.
 template <class T>
 void sum_parts(const BlockContext<T>& context, tensor::View<T> x) {
-  if (context.tensor_ranks != nullptr) context.tensor_ranks->all_reduce(values_of(x));
+  if (context.tensor_ranks != nullptr) context.tensor_ranks->all_reduce(x);
 }
 
 template <class T>
@@ -98,14 +92,14 @@ void attention_output(const BlockContext<T>& context, const LayerWeights<T>& wei
                       const LayerActivations<T>& layer) {
   linear_forward(weights.output, context.linear, layer.attention, layer.middle);
   sum_parts(context, layer.middle);
-  ops::add(layer.input, layer.middle, layer.middle);
 }
 
 template <class T>
 void mlp_forward(const BlockContext<T>& context, const LayerWeights<T>& weights,
                  const LayerActivations<T>& layer, tensor::View<T> output) {
-  ops::rmsnorm_forward(layer.middle, weights.post_norm,
-                       static_cast<float>(context.config.rms_norm_eps), layer.normed2, layer.rstd2);
+  ops::add_rmsnorm_forward(layer.input, layer.middle, weights.post_norm,
+                           static_cast<float>(context.config.rms_norm_eps), layer.middle,
+                           layer.normed2, layer.rstd2);
   linear_forward(weights.gate_up, context.linear, layer.normed2, layer.gate_up);
   ops::swiglu_forward(layer.gate_up, layer.act);
   linear_forward(weights.down, context.linear, layer.act, output);
@@ -132,7 +126,10 @@ void block_again(const BlockContext<T>& context, const LayerWeights<T>& weights,
     attention_inputs(context, weights, again);
     attend(context, again);
   }
-  if (rung >= Recompute::kBlock) attention_output(context, weights, kept);
+  if (rung >= Recompute::kBlock) {
+    attention_output(context, weights, kept);
+    ops::add(kept.input, kept.middle, kept.middle);
+  }
   if (rung >= Recompute::kFeedForward) {
     ops::rmsnorm_apply(kept.middle, weights.post_norm, kept.rstd2, memory.scratch.normed2_again);
     linear_forward(weights.gate_up, context.linear, memory.scratch.normed2_again, kept.gate_up);

@@ -33,13 +33,13 @@ template <class T>
 void attention_inputs(const BlockContext<T>& context, const LayerWeights<T>& weights,
                       const LayerActivations<T>& layer);
 
-/// middle = input + attention W_o.
+/// middle = attention W_o.
 template <class T>
 void attention_output(const BlockContext<T>& context, const LayerWeights<T>& weights,
                       const LayerActivations<T>& layer);
 
-/// output = middle + mlp(norm(middle)), filling normed2, rstd2, gate_up and act. `output` may be
-/// input, not middle.
+/// middle += input, then output = middle + mlp(norm(middle)), filling normed2, rstd2, gate_up and
+/// act. `output` may be input, not middle.
 template <class T>
 void mlp_forward(const BlockContext<T>& context, const LayerWeights<T>& weights,
                  const LayerActivations<T>& layer, tensor::View<T> output);

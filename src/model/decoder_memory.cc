@@ -50,7 +50,7 @@ class Builder {
     work_.layers.resize(static_cast<std::size_t>(config.layers));
     for (std::int64_t layer = 0; layer < config.layers; ++layer) plan_layer(layer);
     plan_head();
-    if (shape.shares_gradients) plan_gradients();
+    if (lie_in_pass(shape.gradients)) plan_gradients();
     plan_.place();
   }
 
@@ -67,9 +67,10 @@ class Builder {
   }
 
  private:
-  /// A view to fill: of the model's numbers, or of statistics, which are f32.
-  using AnyView = std::conditional_t<std::is_same_v<T, float>, std::variant<tensor::View<float>*>,
-                                     std::variant<tensor::View<float>*, tensor::View<T>*>>;
+  /// A view to fill: of the model's numbers, of statistics, which are f32, or of codes.
+  using AnyView = std::conditional_t<
+      std::is_same_v<T, float>, std::variant<tensor::View<float>*, tensor::View<std::uint8_t>*>,
+      std::variant<tensor::View<float>*, tensor::View<T>*, tensor::View<std::uint8_t>*>>;
   template <class U>
   static void set(tensor::View<U>& view, const tensor::Arena& arena,
                   const tensor::ArenaPlan::Slot& slot) {
@@ -121,12 +122,27 @@ class Builder {
   }
   [[nodiscard]] bool recomputes(Recompute rung) const { return shape_.recompute >= rung; }
 
+  /// The input of a layer whose memory is another's between the two halves of the pass: it is sent
+  /// away while the layer runs, and comes back while the layer above is on its way down.
+  void offloaded_input(std::int64_t layer, const Shape& shape) {
+    LayerMemory<T>& memory = work_.layers[static_cast<std::size_t>(layer)];
+    const std::int64_t born = layer > 0 ? forward(layer - 1, kOutput) : 0;
+    add("activations", memory.forward.input, shape, {born, forward(layer, kOutput)});
+    const std::int64_t fetched =
+        layer + 1 < config_.layers ? backward(layer + 1, kInputsAgain) : head();
+    add("activations", memory.backward.input, shape, {fetched, backward(layer, kDInput)});
+  }
+
   void plan_layer(std::int64_t layer) {
     using A = LayerActivations<T>;
     const auto always = static_cast<Recompute>(kRecomputeNames.size());  // no rung goes so far
     const Shape narrow{tokens_, config_.hidden_size};
     const Shape rstd{tokens_};
-    activation(layer, &A::input, narrow, -1, kMiddle, always, 0, kDInput);
+    if (shape_.offload_inputs && is_trained(layer)) {
+      offloaded_input(layer, narrow);
+    } else {
+      activation(layer, &A::input, narrow, -1, kGateUp, always, 0, kDInput);
+    }
     activation(layer, &A::rstd1, rstd, kInputs, kInputs, always, 0, kDInput);
     activation(layer, &A::normed1, narrow, kInputs, kInputs, Recompute::kNorms, kDQkvWeight,
                kDQkvWeight);
@@ -210,6 +226,11 @@ class Builder {
     add("logits", work_.logits, {chunk, config_.vocab_size}, now);
     add("scratch", work_.linear.panel, {scratch_.panel}, whole);
     add("scratch", work_.linear.hidden, {scratch_.hidden}, whole);
+    if (scratch_.fp8.left > 0) {
+      add("scratch", work_.linear.fp8.left, {scratch_.fp8.left}, whole);
+      add("scratch", work_.linear.fp8.right, {scratch_.fp8.right}, whole);
+      add("scratch", work_.linear.fp8.numbers, {ops::kFp8Numbers}, whole);
+    }
     if (!shape_.training) return;
     add("scratch", work_.linear.dropped, {scratch_.dropped}, whole);
     add("scratch", work_.dnormed, narrow, now);
@@ -218,7 +239,8 @@ class Builder {
     add("scratch", work_.dx, {tokens_, config_.hidden_size}, {head(), end()});
   }
 
-  /// From where a layer's gradients are zeroed to the end, as the optimizer comes after the pass.
+  /// From where a layer's gradients are zeroed: to the end, where the optimizer comes after the
+  /// pass, or until the layer is done.
   void plan_gradients() {
     visit_tensors(config_, {}, work_.gradients,
                   [&](tensor::View<T>& view, const Shape& shape, std::int64_t layer) {
@@ -227,7 +249,12 @@ class Builder {
                                               : layer < 0               ? head()
                                               : layer == config_.layers ? head()
                                                                         : backward(layer, kDAct);
-                    add("gradients", view, shape, {born, end()});
+                    const bool above = layer == config_.layers;
+                    const std::int64_t done = shape_.gradients == GradientMemory::kShared ? end()
+                                              : above                                     ? head()
+                                              : layer < 0                                 ? end()
+                                                          : backward(layer, kDInput);
+                    add("gradients", view, shape, {born, done});
                   });
   }
 
@@ -255,6 +282,13 @@ std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows,
   const std::int64_t most = device.is_cuda() ? 4096 : 512;
   const std::int64_t fit = logits / config.vocab_size / kRowBlock * kRowBlock;
   return std::min(rows, std::clamp(fit, kRowBlock, most));
+}
+
+std::size_t offloaded_bytes(const DecoderConfig& config, tensor::DType type,
+                            const PassShape& shape) {
+  const std::int64_t layers = config.layers - shape.first_trained_layer;
+  return static_cast<std::size_t>(layers * shape.rows * shape.length * config.hidden_size) *
+         tensor::dtype_size(type);
 }
 
 template <class T>

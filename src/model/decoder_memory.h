@@ -79,13 +79,20 @@ struct Workspace {
   ModelTensors<T> gradients;  ///< where they share this memory; else null views
 };
 
+/// Whether gradients lie in the memory of a pass.
+[[nodiscard]] constexpr bool lie_in_pass(GradientMemory gradients) {
+  return gradients == GradientMemory::kShared || gradients == GradientMemory::kPassing;
+}
+
 /// What decides how large a workspace is.
 struct PassShape {
   std::int64_t rows = 0;    ///< B
   std::int64_t length = 0;  ///< T
   bool training = false;
   Recompute recompute = Recompute::kNorms;
-  bool shares_gradients = false;         ///< the gradients of all parameters lie in the workspace
+  /// kShared and kPassing lie in the workspace; kApart is taken with adapters.
+  GradientMemory gradients = GradientMemory::kApart;
+  bool offload_inputs = false;           ///< kept inputs wait on the host; rung kBlock alone
   std::int64_t first_trained_layer = 0;  ///< below it nothing is trained and nothing kept
   tensor::Device device = {};            ///< where the pass runs
 };
@@ -97,6 +104,10 @@ struct PassShape {
 /// at most 512; on a GPU 16 times as many and at most 4096.
 [[nodiscard]] std::int64_t logits_chunk(const DecoderConfig& config, std::int64_t rows,
                                         const tensor::Device& device = {});
+
+/// Bytes on the host of what offload_inputs keeps there.
+[[nodiscard]] std::size_t offloaded_bytes(const DecoderConfig& config, tensor::DType type,
+                                          const PassShape& shape);
 
 /// The plan of a workspace, and when each half of the pass is.
 struct PassPlan {

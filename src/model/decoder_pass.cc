@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <type_traits>
+#include <variant>
 
 #include "base/error.h"
 #include "model/layer_shards.h"
@@ -38,11 +38,12 @@ Workspace<T> workspace_for(TypedCore<T>& core, const Batch& batch, const StepOpt
                   .device = core.numbers.device};
   if (options != nullptr) {
     shape.recompute = options->recompute;
-    shape.shares_gradients = core.gradient_memory == GradientMemory::kShared;
+    shape.gradients = core.gradient_memory;
+    shape.offload_inputs = options->offload_inputs;
     shape.first_trained_layer = first_trained_layer(lora_of(core));
   }
   const LinearScratch scratch = linear_scratch(core.config, core.quantized.options, lora_of(core),
-                                               batch.rows * batch.length, core.numbers.device);
+                                               batch.rows * batch.length, core.numbers);
   return make_workspace<T>(core.config, scratch, shape, core.pass_memory);
 }
 
@@ -60,7 +61,7 @@ DecoderPass<T>::DecoderPass(TypedCore<T>& core, const Batch& batch, const StepOp
                .rope = {},
                .linear = {},
                .tensor_ranks = core.ranks.tensor} {
-  const bool shares = shares_gradients();
+  const bool shares = lie_in_pass(core_.gradient_memory);
   if (shares) bind_gradients(core, {});
   // Without targets there is nothing to compute, but gradients to be zero.
   if (prepared_.target_row.empty() && (options == nullptr || !shares)) return;
@@ -71,6 +72,7 @@ DecoderPass<T>::DecoderPass(TypedCore<T>& core, const Batch& batch, const StepOp
   work_ = workspace_for(core, batch, options);
   context_.linear = work_.linear;
   if (options == nullptr) return;
+  if (options->offload_inputs) prepare_offload();
   if (core.lora) {
     context_.linear.dropout = {core.lora->config.dropout, batch.noise.seed, batch.noise.step,
                                batch.noise.first_row, batch.rows};
@@ -82,19 +84,12 @@ DecoderPass<T>::DecoderPass(TypedCore<T>& core, const Batch& batch, const StepOp
 }
 
 template <class T>
-bool DecoderPass<T>::shares_gradients() const {
-  return core_.gradient_memory == GradientMemory::kShared;
-}
-
-template <class T>
 void DecoderPass<T>::start_gradients(std::int64_t layer) {
   if (core_.gradient_memory == GradientMemory::kLent) {
-    if constexpr (std::is_same_v<T, float>) {
-      bind_layer_gradients<T>(core_, layer, options_->layer_gradients(layer));
-    }
-    return;
+    return bind_layer_gradients<T>(core_, layer,
+                                   std::get<tensor::View<T>>(options_->layer_gradients(layer)));
   }
-  if (!shares_gradients()) return;
+  if (!lie_in_pass(core_.gradient_memory)) return;
   visit_tensors(core_.config, {}, core_.gradients,
                 [&](tensor::View<T>& view, const tensor::Shape&, std::int64_t at) {
                   if (at == layer) ops::set_zero(view);
@@ -132,6 +127,36 @@ const LayerWeights<T>& DecoderPass<T>::layer_weights(std::int64_t layer,
 }
 
 template <class T>
+void DecoderPass<T>::prepare_offload() {
+  NATIVO_CHECK(core_.numbers.device.is_cuda() && options_->recompute == Recompute::kBlock,
+               "a GPU offloads inputs where nothing else is kept");
+  const std::int64_t first = first_trained_layer(lora_of(core_));
+  const std::size_t each = static_cast<std::size_t>(batch_.rows * batch_.length) *
+                           static_cast<std::size_t>(core_.config.hidden_size) * sizeof(T);
+  const std::size_t bytes = static_cast<std::size_t>(core_.config.layers - first) * each;
+  std::unique_ptr<OffloadedInputs>& inputs = core_.offloaded_inputs;
+  if (!inputs || inputs->host_bytes() < bytes) {
+    tensor::synchronize(core_.numbers.device);  // the old ones may still be on their way
+    inputs.reset();
+    inputs = std::make_unique<OffloadedInputs>(core_.numbers.device, bytes);
+  }
+  inputs->begin(first, each);
+}
+
+template <class T>
+bool DecoderPass<T>::is_offloaded(std::int64_t layer) const {
+  return options_ != nullptr && options_->offload_inputs && layer >= 0 &&
+         layer < core_.config.layers && layer >= first_trained_layer(lora_of(core_));
+}
+
+template <class T>
+void DecoderPass<T>::fetch_input(std::int64_t layer) {
+  if (!is_offloaded(layer)) return;
+  core_.offloaded_inputs->fetch(
+      layer, work_.layers[static_cast<std::size_t>(layer)].backward.input.data());
+}
+
+template <class T>
 void DecoderPass<T>::attend() {
   model::attend(core_, options_);
 }
@@ -146,6 +171,10 @@ void DecoderPass<T>::run_layers() {
   for (std::int64_t layer = 0; layer < layers; ++layer) {
     const auto index = static_cast<std::size_t>(layer);
     context_.first_key = core_.tables.visible(core_.config, layer);
+    if (is_offloaded(layer - 1)) core_.offloaded_inputs->settle();
+    if (is_offloaded(layer)) {
+      core_.offloaded_inputs->send(layer, work_.layers[index].forward.input.data());
+    }
     block_forward(context_, layer_weights(layer, layer_above(layer, layers)),
                   work_.layers[index].forward,
                   layer + 1 == layers ? work_.output : work_.layers[index + 1].forward.input);
@@ -192,6 +221,8 @@ LossSum DecoderPass<T>::run_backward() {
   const std::int64_t layers = core_.config.layers;
   start_gradients(layers);
   if (core_.config.tie_embeddings) start_gradients(-1);
+  if (is_offloaded(layers - 1)) core_.offloaded_inputs->settle();
+  fetch_input(layers - 1);
   ops::set_zero(work_.dx);
   for_logits([&](std::size_t first, tensor::View<T> logits) {
     const auto size = static_cast<std::size_t>(logits.size(0));
@@ -213,6 +244,8 @@ LossSum DecoderPass<T>::run_backward() {
     const LayerWeights<T>& weights = layer_weights(layer, layer_below(layer, lowest));
     const LayerMemory<T>& memory = work_.layers[index];
     context_.first_key = core_.tables.visible(core_.config, layer);
+    fetch_input(layer - 1);
+    if (is_offloaded(layer)) core_.offloaded_inputs->await(layer);
     block_again(context_, weights, memory, options_->recompute);
     start_gradients(layer);
     block_backward(context_, weights, core_.gradients.layers[index], memory,

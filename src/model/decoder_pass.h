@@ -42,13 +42,16 @@ class DecoderPass {
   [[nodiscard]] LossSum run_backward();
 
  private:
-  [[nodiscard]] bool shares_gradients() const;
   /// The weights of a layer, whole until the next call, which is for `next` (if there is one).
   [[nodiscard]] const LayerWeights<T>& layer_weights(std::int64_t layer,
                                                      std::optional<std::int64_t> next);
   /// Zeroes the gradients of a layer (see visit_tensors) if they have just come to life, or
   /// borrows memory for them.
   void start_gradients(std::int64_t layer);
+  /// With StepOptions::offload_inputs: memory on the host, and the way back from there.
+  void prepare_offload();
+  [[nodiscard]] bool is_offloaded(std::int64_t layer) const;
+  void fetch_input(std::int64_t layer);
   void add_neftune_noise(tensor::View<T> x) const;
   void head_backward(std::size_t first, tensor::View<T> dlogits);
 

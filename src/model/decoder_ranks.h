@@ -26,8 +26,9 @@ namespace nativo::model {
 struct DecoderRanks {
   dist::Communicator* tensor = nullptr;  ///< hold a part of every layer each
   /// Hold equal parameters: those of a node have them once, in memory that they share; of several
-  /// nodes each has parts of the layers, which are gathered when they are needed, unless they are
-  /// quantised. Adapters are small and every rank's own.
+  /// nodes each, or each of several GPUs, has parts of the layers, which are gathered when they are
+  /// needed, unless they are quantised: then every GPU has them all. Adapters are small and every
+  /// rank's own.
   dist::Communicator* weights = nullptr;
   dist::Communicator* all = nullptr;  ///< that load the same folder
 };

@@ -91,15 +91,15 @@ void bind_gradients(TypedCore<T>& core, const ModelTensors<T>& gradients) {
 }
 
 template <class T>
-void bind_layer_gradients(TypedCore<T>& core, std::int64_t layer, std::span<T> memory) {
-  std::size_t next = 0;
+void bind_layer_gradients(TypedCore<T>& core, std::int64_t layer, const tensor::View<T>& memory) {
+  std::int64_t next = 0;
   visit_tensors(core.config, {}, core.gradients,
                 [&](tensor::View<T>& view, const tensor::Shape& shape, std::int64_t at) {
                   if (at != layer) return;
-                  view = {memory.data() + next, shape, core.numbers.device};
-                  next += static_cast<std::size_t>(shape.elements());
+                  view = {memory.data() + next, shape, memory.device()};
+                  next += shape.elements();
                 });
-  NATIVO_CHECK(next == memory.size(), "as much memory as the layer's gradients take");
+  NATIVO_CHECK(next == memory.elements(), "as much memory as the layer's gradients take");
   if (layer < 0 && core.config.tie_embeddings) core.gradients.head = core.gradients.embedding;
 }
 
@@ -134,12 +134,13 @@ template ModelTensors<float> model_tensors(const DecoderConfig&, const Quantizat
                                            tensor::View<float>);
 template ModelWeights<float> model_weights(const ModelTensors<float>&);
 template void bind_gradients(TypedCore<float>&, const ModelTensors<float>&);
-template void bind_layer_gradients(TypedCore<float>&, std::int64_t, std::span<float>);
+template void bind_layer_gradients(TypedCore<float>&, std::int64_t, const tensor::View<float>&);
 
 template ModelTensors<tensor::bf16> model_tensors(const DecoderConfig&, const Quantization&,
                                                   tensor::View<tensor::bf16>);
 template ModelWeights<tensor::bf16> model_weights(const ModelTensors<tensor::bf16>&);
 template void bind_gradients(TypedCore<tensor::bf16>&, const ModelTensors<tensor::bf16>&);
-template void bind_layer_gradients(TypedCore<tensor::bf16>&, std::int64_t, std::span<tensor::bf16>);
+template void bind_layer_gradients(TypedCore<tensor::bf16>&, std::int64_t,
+                                   const tensor::View<tensor::bf16>&);
 
 }  // namespace nativo::model

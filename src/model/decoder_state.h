@@ -13,6 +13,7 @@
 #include "model/decoder_batch.h"
 #include "model/linear.h"
 #include "model/lora.h"
+#include "model/offloaded_inputs.h"
 #include "tensor/arena.h"
 #include "tensor/view.h"
 
@@ -110,6 +111,7 @@ struct LinearScratch {
   std::int64_t panel = 0;    ///< one dequantised panel
   std::int64_t hidden = 0;   ///< behind an adapter's A
   std::int64_t dropped = 0;  ///< an adapter's input behind its mask; in training only
+  ops::Fp8ScratchSize fp8 = {};
 };
 
 template <class T>
@@ -121,7 +123,7 @@ void bind_gradients(TypedCore<T>& core, const ModelTensors<T>& gradients);
 /// The gradients of one layer's parameters (see visit_tensors) lie in `memory`, one behind the
 /// other; the list of parameters does not show them.
 template <class T>
-void bind_layer_gradients(TypedCore<T>& core, std::int64_t layer, std::span<T> memory);
+void bind_layer_gradients(TypedCore<T>& core, std::int64_t layer, const tensor::View<T>& memory);
 
 /// cos and sin by position [P, D/2], where the pass runs.
 struct RopeTables {
@@ -164,6 +166,7 @@ struct DecoderCore {
   bool gradients_are_zero = false;  ///< or count as zero, where they share the pass's memory
   std::vector<Parameter> list;
   tensor::Arena pass_memory;
+  std::unique_ptr<OffloadedInputs> offloaded_inputs;  ///< null until a pass offloads any
   BatchTables tables;
   RopeTable rope;
 };

@@ -21,6 +21,42 @@ tensor::View<T> dropped_like(const LinearContext<T>& context, const tensor::Shap
   return {context.dropped.data(), shape, context.dropped.device()};
 }
 
+bool uses_fp8(const ops::Fp8Scratch& scratch, std::int64_t rows, const tensor::Shape& weight) {
+  return scratch.left.data() != nullptr && ops::fp8_fits(rows, weight[0], weight[1]);
+}
+
+/// The three products of a dense layer, in FP8 where the pass has scratch for it.
+template <class T>
+void dense_forward(const ops::Fp8Scratch& fp8, tensor::View<const T> x,
+                   tensor::View<const T> weight, tensor::View<T> y) {
+  if constexpr (std::is_same_v<T, tensor::bf16>) {
+    if (uses_fp8(fp8, x.size(0), weight.shape())) {
+      return ops::fp8_linear_forward(x, weight, fp8, y);
+    }
+  }
+  ops::linear_forward(x, weight, y);
+}
+template <class T>
+void dense_backward_input(const ops::Fp8Scratch& fp8, tensor::View<const T> dy,
+                          tensor::View<const T> weight, tensor::View<T> dx) {
+  if constexpr (std::is_same_v<T, tensor::bf16>) {
+    if (uses_fp8(fp8, dy.size(0), weight.shape())) {
+      return ops::fp8_linear_backward_input(dy, weight, fp8, dx);
+    }
+  }
+  ops::linear_backward_input(dy, weight, dx, ops::Write::kOverwrite);
+}
+template <class T>
+void dense_backward_weight(const ops::Fp8Scratch& fp8, tensor::View<const T> dy,
+                           tensor::View<const T> x, tensor::View<T> dweight) {
+  if constexpr (std::is_same_v<T, tensor::bf16>) {
+    if (uses_fp8(fp8, dy.size(0), dweight.shape())) {
+      return ops::fp8_linear_backward_weight(dy, x, fp8, dweight);
+    }
+  }
+  ops::linear_backward_weight(dy, x, dweight);
+}
+
 /// Calls body(first token, tokens, key of the mask) for each row of the batch.
 template <class T, class Body>
 void for_rows(const LinearContext<T>& context, const LinearAdapter<T>& adapter, std::int64_t tokens,
@@ -65,7 +101,7 @@ void linear_forward(const Linear<T>& layer, const LinearContext<T>& context,
   if (layer.is_quantized()) {
     ops::quantized_linear_forward(x, layer.quantized, context.panel, y);
   } else {
-    ops::linear_forward(x, layer.weight, y);
+    dense_forward<T>(context.fp8, x, layer.weight, y);
   }
   if (layer.bias.data() != nullptr) ops::add_bias(y, layer.bias);
   for (const LinearAdapter<T>& adapter : layer.adapters) {
@@ -81,7 +117,7 @@ void linear_backward_input(const Linear<T>& layer, const LinearContext<T>& conte
     ops::quantized_linear_backward_input(dy, layer.quantized, context.panel, dx,
                                          ops::Write::kOverwrite);
   } else {
-    ops::linear_backward_input(dy, layer.weight, dx, ops::Write::kOverwrite);
+    dense_backward_input<T>(context.fp8, dy, layer.weight, dx);
   }
   for (const LinearAdapter<T>& adapter : layer.adapters) {
     const tensor::View<T> dhidden = hidden_of(context, adapter, dy.size(0));
@@ -104,7 +140,9 @@ void linear_backward_weight(const Linear<T>& layer, const LinearContext<T>& cont
                             std::type_identity_t<tensor::View<const T>> dy,
                             std::type_identity_t<tensor::View<const T>> x,
                             const LinearGradient<T>& gradient) {
-  if (gradient.weight.data() != nullptr) ops::linear_backward_weight(dy, x, gradient.weight);
+  if (gradient.weight.data() != nullptr) {
+    dense_backward_weight<T>(context.fp8, dy, x, gradient.weight);
+  }
   if (gradient.bias.data() != nullptr) ops::bias_backward(dy, gradient.bias);
   for (const LinearAdapter<T>& adapter : layer.adapters) {
     ops::low_rank_backward_weight(dy, input_of(context, adapter, x), adapter.low_rank,

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "ops/fp8.h"
 #include "ops/gemm.h"
 #include "ops/low_rank.h"
 #include "ops/quantize.h"
@@ -57,6 +58,7 @@ struct LinearContext {
   tensor::View<T> panel;    ///< [quantized_linear_scratch of the largest layer]
   tensor::View<T> hidden;   ///< [N r]
   tensor::View<T> dropped;  ///< [N I] of the widest adapted layer, when there is dropout
+  ops::Fp8Scratch fp8;      ///< null views: dense products are in T
 };
 
 template <class T>

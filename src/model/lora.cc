@@ -361,9 +361,16 @@ void read_merged(const TypedCore<T>& core, std::size_t index, std::span<float> v
 }
 
 LinearScratch linear_scratch(const DecoderConfig& config, const Quantization& quantization,
-                             const LoraConfig* lora, std::int64_t rows,
-                             const tensor::Device& device) {
+                             const LoraConfig* lora, std::int64_t rows, const Numbers& numbers) {
+  const tensor::Device& device = numbers.device;
   LinearScratch scratch;
+  for (const Joined& joined : joined_layers()) {
+    if (!numbers.fp8 || quantization.format) break;
+    const ProjectionSize size = joined_size(config, joined);
+    const ops::Fp8ScratchSize needed = ops::fp8_scratch(rows, size.outputs, size.inputs);
+    scratch.fp8.left = std::max(scratch.fp8.left, needed.left);
+    scratch.fp8.right = std::max(scratch.fp8.right, needed.right);
+  }
   if (quantization.format) {
     for (const Joined& joined : joined_layers()) {
       const ProjectionSize size = joined_size(config, joined);

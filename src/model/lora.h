@@ -71,6 +71,6 @@ void read_merged(const TypedCore<T>& core, std::size_t index, std::span<float> v
 /// Scratch that the layers need for a pass over `rows` tokens; `lora` may be null.
 [[nodiscard]] LinearScratch linear_scratch(const DecoderConfig& config,
                                            const Quantization& quantization, const LoraConfig* lora,
-                                           std::int64_t rows, const tensor::Device& device = {});
+                                           std::int64_t rows, const Numbers& numbers);
 
 }  // namespace nativo::model

@@ -18,14 +18,15 @@ std::size_t reserved(std::int64_t count, const Numbers& numbers) {
 
 MemoryPlan memory_plan(const DecoderConfig& config, const Quantization& quantization,
                        const LoraConfig* lora, const TrainingShape& shape, const Numbers& numbers) {
-  const bool shares = lora == nullptr && shape.gradients == GradientMemory::kShared;
+  const GradientMemory gradients = lora == nullptr ? shape.gradients : GradientMemory::kApart;
   const LinearScratch scratch =
-      linear_scratch(config, quantization, lora, shape.rows * shape.length, numbers.device);
+      linear_scratch(config, quantization, lora, shape.rows * shape.length, numbers);
   const PassShape pass_shape{.rows = shape.rows,
                              .length = shape.length,
                              .training = true,
                              .recompute = shape.recompute,
-                             .shares_gradients = shares,
+                             .gradients = gradients,
+                             .offload_inputs = shape.offload_inputs,
                              .first_trained_layer = first_trained_layer(lora),
                              .device = numbers.device};
   const PassPlan pass = numbers.type == tensor::DType::kBf16
@@ -39,10 +40,11 @@ MemoryPlan memory_plan(const DecoderConfig& config, const Quantization& quantiza
       tensor::Arena::capacity_for(plan_quantized(config, quantization).bytes());
   if (lora != nullptr) {
     memory.adapters = memory.gradients = reserved(lora_parameter_count(*lora, config), numbers);
-  } else if (!shares) {
+  } else if (!lie_in_pass(gradients)) {
     memory.gradients = reserved(config.parameter_count(), numbers);
   }
   memory.pass = tensor::Arena::capacity_for(pass.memory.bytes());
+  if (shape.offload_inputs) memory.host = offloaded_bytes(config, numbers.type, pass_shape);
   plan.forward = pass.memory.fullest(pass.forward);
   plan.backward = pass.memory.fullest(pass.backward);
   return plan;

@@ -16,6 +16,7 @@ struct TrainingShape {
   std::int64_t length = 0;  ///< T, >= 1
   Recompute recompute = Recompute::kNorms;
   GradientMemory gradients = GradientMemory::kApart;  ///< kApart is taken with adapters
+  bool offload_inputs = false;                        ///< see StepOptions
 };
 
 struct MemoryPlan {

@@ -23,27 +23,19 @@ std::int64_t checked_size(const AdamW& options, std::size_t value, std::size_t g
 
 template <class T, class Moment>
 void check_views(const AdamW& options, tensor::View<T> value, tensor::View<const T> gradient,
-                 tensor::View<Moment> m, tensor::View<Moment> v, tensor::View<const float> scale) {
+                 tensor::View<Moment> m, tensor::View<Moment> v) {
   checked_size(options, value.span().size(), gradient.span().size(), m.span().size(),
                v.span().size());
-  NATIVO_CHECK(scale.data() == nullptr || scale.elements() == 1, "adamw: scale is one number");
 }
 
 template <class T>
 void check_int8(const AdamW& options, tensor::View<T> value, tensor::View<const T> gradient,
-                const Int8MomentViews& moments, tensor::View<const float> scale) {
+                const Int8MomentViews& moments) {
   checked_size(options, value.span().size(), gradient.span().size(), moments.m.span().size(),
                moments.v.span().size());
   const std::int64_t blocks = moment_blocks(value.elements());
   NATIVO_CHECK(moments.m_scale.elements() == blocks && moments.v_scale.elements() == blocks,
                "adamw: a scale a block");
-  NATIVO_CHECK(scale.data() == nullptr || scale.elements() == 1, "adamw: scale is one number");
-}
-
-/// The options with a scale that lies in the CPU's memory.
-AdamW with_scale(AdamW options, tensor::View<const float> scale) {
-  if (scale.data() != nullptr) options.gradient_scale *= *scale.data();
-  return options;
 }
 
 std::span<std::uint16_t> bits_of(tensor::View<tensor::bf16> view) {
@@ -80,62 +72,60 @@ void adamw(const AdamW& options, const RoundingNoise& noise, std::span<float> va
 }
 
 void adamw(const AdamW& options, tensor::View<float> value, tensor::View<const float> gradient,
-           tensor::View<float> m, tensor::View<float> v, tensor::View<const float> scale) {
-  check_views(options, value, gradient, m, v, scale);
-  if (on_gpu(value, gradient, m, v, scale)) {
-    return cuda::Optimizer<float>::adamw(options, {}, value, gradient, m, v, scale);
+           tensor::View<float> m, tensor::View<float> v) {
+  check_views(options, value, gradient, m, v);
+  if (on_gpu(value, gradient, m, v)) {
+    return cuda::Optimizer<float>::adamw(options, {}, value, gradient, m, v);
   }
-  adamw(with_scale(options, scale), value.span(), gradient.span(), m.span(), v.span());
+  adamw(options, value.span(), gradient.span(), m.span(), v.span());
 }
 
 void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<float> value,
            tensor::View<const float> gradient, tensor::View<tensor::bf16> m,
-           tensor::View<tensor::bf16> v, tensor::View<const float> scale) {
-  check_views(options, value, gradient, m, v, scale);
+           tensor::View<tensor::bf16> v) {
+  check_views(options, value, gradient, m, v);
   check_noise(noise);
-  if (on_gpu(value, gradient, m, v, scale)) {
-    return cuda::Optimizer<float>::adamw(options, noise, value, gradient, m, v, scale);
+  if (on_gpu(value, gradient, m, v)) {
+    return cuda::Optimizer<float>::adamw(options, noise, value, gradient, m, v);
   }
-  adamw(with_scale(options, scale), noise, value.span(), gradient.span(), bits_of(m), bits_of(v));
+  adamw(options, noise, value.span(), gradient.span(), bits_of(m), bits_of(v));
 }
 
 void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<float> value,
-           tensor::View<const float> gradient, const Int8MomentViews& moments,
-           tensor::View<const float> scale) {
-  check_int8(options, value, gradient, moments, scale);
+           tensor::View<const float> gradient, const Int8MomentViews& moments) {
+  check_int8(options, value, gradient, moments);
   check_noise(noise);
-  if (on_gpu(value, gradient, moments.m, moments.m_scale, moments.v, moments.v_scale, scale)) {
-    return cuda::Optimizer<float>::adamw(options, noise, value, gradient, moments, scale);
+  if (on_gpu(value, gradient, moments.m, moments.m_scale, moments.v, moments.v_scale)) {
+    return cuda::Optimizer<float>::adamw(options, noise, value, gradient, moments);
   }
-  adamw(with_scale(options, scale), noise, value.span(), gradient.span(),
+  adamw(options, noise, value.span(), gradient.span(),
         {moments.m.span(), moments.m_scale.span(), moments.v.span(), moments.v_scale.span()});
 }
 
 void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<tensor::bf16> value,
-           tensor::View<const tensor::bf16> gradient, tensor::View<float> m, tensor::View<float> v,
-           tensor::View<const float> scale) {
-  check_views(options, value, gradient, m, v, scale);
+           tensor::View<const tensor::bf16> gradient, tensor::View<float> m,
+           tensor::View<float> v) {
+  check_views(options, value, gradient, m, v);
   check_noise(noise);
-  require_gpu(value, gradient, m, v, scale);
-  cuda::Optimizer<tensor::bf16>::adamw(options, noise, value, gradient, m, v, scale);
+  require_gpu(value, gradient, m, v);
+  cuda::Optimizer<tensor::bf16>::adamw(options, noise, value, gradient, m, v);
 }
 
 void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<tensor::bf16> value,
            tensor::View<const tensor::bf16> gradient, tensor::View<tensor::bf16> m,
-           tensor::View<tensor::bf16> v, tensor::View<const float> scale) {
-  check_views(options, value, gradient, m, v, scale);
+           tensor::View<tensor::bf16> v) {
+  check_views(options, value, gradient, m, v);
   check_noise(noise);
-  require_gpu(value, gradient, m, v, scale);
-  cuda::Optimizer<tensor::bf16>::adamw(options, noise, value, gradient, m, v, scale);
+  require_gpu(value, gradient, m, v);
+  cuda::Optimizer<tensor::bf16>::adamw(options, noise, value, gradient, m, v);
 }
 
 void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<tensor::bf16> value,
-           tensor::View<const tensor::bf16> gradient, const Int8MomentViews& moments,
-           tensor::View<const float> scale) {
-  check_int8(options, value, gradient, moments, scale);
+           tensor::View<const tensor::bf16> gradient, const Int8MomentViews& moments) {
+  check_int8(options, value, gradient, moments);
   check_noise(noise);
-  require_gpu(value, gradient, moments.m, moments.m_scale, moments.v, moments.v_scale, scale);
-  cuda::Optimizer<tensor::bf16>::adamw(options, noise, value, gradient, moments, scale);
+  require_gpu(value, gradient, moments.m, moments.m_scale, moments.v, moments.v_scale);
+  cuda::Optimizer<tensor::bf16>::adamw(options, noise, value, gradient, moments);
 }
 
 }  // namespace nativo::ops

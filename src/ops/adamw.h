@@ -81,28 +81,24 @@ struct Int8MomentViews {
   tensor::View<float> v_scale;
 };
 
-/// The three above on any device. `scale`, if not null, holds one number that multiplies the
-/// gradient, too: what clip_scale (ops/global_norm.h) left on the device, so that a step need not
-/// wait for it. A GPU's results are the CPU's to the bit where the CPU has fused multiply-add.
+/// The three above on any device. A GPU's results are the CPU's to the bit where the CPU has fused
+/// multiply-add.
 void adamw(const AdamW& options, tensor::View<float> value, tensor::View<const float> gradient,
-           tensor::View<float> m, tensor::View<float> v, tensor::View<const float> scale = {});
+           tensor::View<float> m, tensor::View<float> v);
 void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<float> value,
            tensor::View<const float> gradient, tensor::View<tensor::bf16> m,
-           tensor::View<tensor::bf16> v, tensor::View<const float> scale = {});
+           tensor::View<tensor::bf16> v);
 void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<float> value,
-           tensor::View<const float> gradient, const Int8MomentViews& moments,
-           tensor::View<const float> scale = {});
+           tensor::View<const float> gradient, const Int8MomentViews& moments);
 
 /// On a GPU alone: values and gradients in bf16 as well. The new value is rounded stochastically,
 /// with 16 bits that are mixed from the element's word (ops/adamw_math.h, value_noise).
 void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<tensor::bf16> value,
-           tensor::View<const tensor::bf16> gradient, tensor::View<float> m, tensor::View<float> v,
-           tensor::View<const float> scale = {});
+           tensor::View<const tensor::bf16> gradient, tensor::View<float> m, tensor::View<float> v);
 void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<tensor::bf16> value,
            tensor::View<const tensor::bf16> gradient, tensor::View<tensor::bf16> m,
-           tensor::View<tensor::bf16> v, tensor::View<const float> scale = {});
+           tensor::View<tensor::bf16> v);
 void adamw(const AdamW& options, const RoundingNoise& noise, tensor::View<tensor::bf16> value,
-           tensor::View<const tensor::bf16> gradient, const Int8MomentViews& moments,
-           tensor::View<const float> scale = {});
+           tensor::View<const tensor::bf16> gradient, const Int8MomentViews& moments);
 
 }  // namespace nativo::ops

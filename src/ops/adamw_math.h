@@ -52,8 +52,10 @@ NATIVO_HD inline float adamw_element(const AdamWFactors& by, float gradient, flo
   return fmaf(by.rate, m / divisor, value * by.keep);
 }
 
-/// bf16 of `value`, up when the 16 bits that are cut off plus `noise`, below 2^16, carry.
+/// bf16 of `value`, up when the 16 bits that are cut off plus `noise`, below 2^16, carry; NaN stays
+/// one (a GPU's has all bits set, and would carry into the sign).
 NATIVO_HD inline std::uint16_t round_stochastically(float value, std::uint32_t noise) {
+  if (value != value) return 0x7FC0;
   return static_cast<std::uint16_t>((std::bit_cast<std::uint32_t>(value) + noise) >> 16);
 }
 

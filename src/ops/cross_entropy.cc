@@ -39,13 +39,6 @@ void check_backward(tensor::View<const T> logits, std::span<const std::int32_t> 
       "cross_entropy: options out of range");
 }
 
-template <class T>
-void check_argmax(tensor::View<const T> logits, std::span<const std::int32_t> ids) {
-  NATIVO_CHECK(logits.shape().rank() == 2 && logits.size(1) > 0 &&
-                   static_cast<std::int64_t>(ids.size()) == logits.size(0),
-               "row_argmax: one id a row");
-}
-
 }  // namespace
 
 void cross_entropy_forward(tensor::View<const float> logits, std::span<const std::int32_t> targets,
@@ -69,21 +62,6 @@ void cross_entropy_forward_backward(tensor::View<float> logits,
                                       loss.empty() ? nullptr : loss.data());
 }
 
-void row_argmax(tensor::View<const float> logits, std::span<std::int32_t> ids) {
-  check_argmax(logits, ids);
-  if (on_gpu(logits)) return cuda::Classifier<float>::argmax(logits, ids);
-  const std::int64_t columns = logits.size(1);
-  parallel_for(ids.size(), [&](std::size_t i) {
-    const float* row = logits.data() + static_cast<std::int64_t>(i) * columns;
-    std::int64_t best = -1;
-    for (std::int64_t id = 0; id < columns; ++id) {
-      const bool is_number = row[id] == row[id];
-      if (is_number && (best < 0 || row[id] > row[best])) best = id;
-    }
-    ids[i] = static_cast<std::int32_t>(best < 0 ? 0 : best);
-  });
-}
-
 void cross_entropy_forward(tensor::View<const tensor::bf16> logits,
                            std::span<const std::int32_t> targets, std::span<double> log_prob,
                            std::span<std::int32_t> argmax) {
@@ -99,12 +77,6 @@ void cross_entropy_forward_backward(tensor::View<tensor::bf16> logits,
   check_backward<tensor::bf16>(logits, targets, options, log_prob, loss);
   require_gpu(logits);
   cuda::Classifier<tensor::bf16>::forward_backward(logits, targets, options, log_prob, loss);
-}
-
-void row_argmax(tensor::View<const tensor::bf16> logits, std::span<std::int32_t> ids) {
-  check_argmax(logits, ids);
-  require_gpu(logits);
-  cuda::Classifier<tensor::bf16>::argmax(logits, ids);
 }
 
 }  // namespace nativo::ops

@@ -35,9 +35,6 @@ void cross_entropy_forward_backward(tensor::View<float> logits,
                                     const CrossEntropy& options, std::span<double> log_prob,
                                     std::span<double> loss);
 
-/// ids[n] = the first id with the greatest logit of row n; a NaN never is.
-void row_argmax(tensor::View<const float> logits, std::span<std::int32_t> ids);
-
 /// On a GPU alone; sums in f32 and the loss in f64, whatever the logits are.
 void cross_entropy_forward(tensor::View<const tensor::bf16> logits,
                            std::span<const std::int32_t> targets, std::span<double> log_prob,
@@ -46,6 +43,5 @@ void cross_entropy_forward_backward(tensor::View<tensor::bf16> logits,
                                     std::span<const std::int32_t> targets,
                                     const CrossEntropy& options, std::span<double> log_prob,
                                     std::span<double> loss);
-void row_argmax(tensor::View<const tensor::bf16> logits, std::span<std::int32_t> ids);
 
 }  // namespace nativo::ops

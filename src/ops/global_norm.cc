@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <vector>
 
@@ -55,18 +54,6 @@ void sums_of_squares(tensor::View<const tensor::bf16> x, tensor::View<double> su
                "a sum a piece");
   require_gpu(x, sums);
   cuda::Optimizer<tensor::bf16>::sums_of_squares(x, sums);
-}
-
-void clip_scale(tensor::View<const double> sums, float factor, float most,
-                tensor::View<float> scale, tensor::View<float> norm) {
-  NATIVO_CHECK(scale.elements() == 1 && (norm.data() == nullptr || norm.elements() == 1),
-               "clip_scale gives one number");
-  if (on_gpu(sums, scale, norm)) return cuda::clip_scale(sums, factor, most, scale, norm);
-  double sum = 0.0;
-  for (const double piece : sums.span()) sum += piece;
-  const auto length = static_cast<float>(static_cast<double>(factor) * std::sqrt(sum));
-  if (norm.data() != nullptr) *norm.data() = length;
-  *scale.data() = clipped_scale(factor, most, length);
 }
 
 }  // namespace nativo::ops

@@ -6,7 +6,6 @@
 #include <span>
 
 #include "tensor/bf16.h"
-#include "tensor/host_device.h"
 #include "tensor/view.h"
 
 namespace nativo::ops {
@@ -31,16 +30,5 @@ void sums_of_squares(std::span<const float> x, std::span<double> sums);
 void sums_of_squares(tensor::View<const float> x, tensor::View<double> sums);
 /// On a GPU alone.
 void sums_of_squares(tensor::View<const tensor::bf16> x, tensor::View<double> sums);
-
-/// What a gradient is multiplied by, with factor > 0, so that factor * gradient, whose length is
-/// `norm`, is no longer than `most` (0: any length).
-[[nodiscard]] NATIVO_HD constexpr float clipped_scale(float factor, float most, float norm) {
-  return most > 0.0F && norm > most ? factor * (most / norm) : factor;
-}
-
-/// norm[1] = factor * sqrt(the sum of `sums`) and scale[1] = clipped_scale(factor, most, norm),
-/// where `sums` lie; a null `norm` is not written. So that a step need not wait for the norm.
-void clip_scale(tensor::View<const double> sums, float factor, float most,
-                tensor::View<float> scale, tensor::View<float> norm);
 
 }  // namespace nativo::ops

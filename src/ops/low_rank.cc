@@ -2,8 +2,7 @@
 #include "ops/low_rank.h"
 
 #include "base/error.h"
-#include "ops/cuda/ops.h"
-#include "ops/gemm_cpu.h"
+#include "ops/product.h"
 #include "ops/same_device.h"
 
 namespace nativo::ops {
@@ -28,19 +27,6 @@ void check(const LowRankOf<T>& adapter, View<const T> rows_out, View<const T> ro
                "low rank: scratch of another shape");
   const bool gpu = on_gpu(rows_out, rows_in, hidden, adapter.a, adapter.b);
   NATIVO_CHECK(gpu || sizeof(T) == sizeof(float), "arithmetic in bf16 is a GPU's");
-}
-
-/// A product of either device; on the CPU alpha is applied to the result, which beta = 0 leaves to
-/// it alone.
-template <class T>
-void multiply(const tensor::Device& device, const cuda::Gemm<T>& product) {
-  if (device.is_cuda()) return cuda::gemm<T>(device, product);
-  if constexpr (sizeof(T) == sizeof(float)) {
-    cpu::gemm({product.transpose_a, product.transpose_b, product.m, product.n, product.k, product.a,
-               product.lda, product.b, product.ldb, product.beta, product.c, product.ldc});
-    if (product.alpha == 1.0F) return;
-    for (std::int64_t i = 0; i < product.m * product.n; ++i) product.c[i] *= product.alpha;
-  }
 }
 
 /// hidden = scale x A^T.

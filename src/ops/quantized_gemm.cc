@@ -4,9 +4,8 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "ops/cuda/ops.h"
 #include "ops/elementwise.h"
-#include "ops/gemm_cpu.h"
+#include "ops/product.h"
 #include "ops/same_device.h"
 
 namespace nativo::ops {
@@ -40,15 +39,6 @@ void check(View<const T> rows_out, View<const T> rows_in, const QuantizedMatrix&
   NATIVO_CHECK(
       scratch.elements() >= quantized_linear_scratch(weight.rows, weight.columns, scratch.device()),
       "linear: scratch for a panel is too small");
-}
-
-template <class T>
-void multiply(const tensor::Device& device, const cuda::Gemm<T>& product) {
-  if (device.is_cuda()) return cuda::gemm<T>(device, product);
-  if constexpr (sizeof(T) == sizeof(float)) {
-    cpu::gemm({product.transpose_a, product.transpose_b, product.m, product.n, product.k, product.a,
-               product.lda, product.b, product.ldb, product.beta, product.c, product.ldc});
-  }
 }
 
 /// Calls body(first, count, panel) for each panel of rows, dequantised.

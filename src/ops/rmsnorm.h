@@ -16,7 +16,7 @@ void rmsnorm_forward(tensor::View<const float> x, tensor::View<const float> weig
 void rmsnorm_apply(tensor::View<const float> x, tensor::View<const float> weight,
                    tensor::View<const float> rstd, tensor::View<float> y);
 
-/// sum[N,C] = a + b, which may not be them, and the norm of it: one pass on a GPU.
+/// sum[N,C] = a + b (may be one of them), and the norm of it: one pass on a GPU.
 void add_rmsnorm_forward(tensor::View<const float> a, tensor::View<const float> b,
                          tensor::View<const float> weight, float eps, tensor::View<float> sum,
                          tensor::View<float> y, tensor::View<float> rstd);

@@ -25,7 +25,9 @@ struct Measured {
 /// tasks and prompts already.
 Measured measure(RunContext& context, const fs::path& folder, const std::string& label) {
   const PipelineOptions& options = context.options;
-  const Json key_of = {{"model", context.digests.digests(folder)},
+  const model::Numbers numbers = options.eval.device.numbers("eval.");
+  const Json key_of = {{"numbers", model::numbers_label(numbers)},
+                       {"model", context.digests.digests(folder)},
                        {"tasks", eval::fingerprints(options.eval)},
                        {"prompts", options.report.prompts},
                        {"sampler", config::to_json(options.report.sampler)}};
@@ -38,7 +40,7 @@ Measured measure(RunContext& context, const fs::path& folder, const std::string&
               cached.value("answers", std::vector<std::string>())};
     }
   }
-  const auto model = generate::load_local_model(folder);
+  const auto model = generate::load_local_model(folder, numbers);
   Measured measured{eval::run_eval(*model, options.eval, label),
                     eval::answer_prompts(*model, options.report.prompts, options.report.sampler)};
   const Json json = {

@@ -1,5 +1,7 @@
 #include "pipeline/options.h"
 
+#include "train/option_check.h"
+
 namespace nativo::pipeline {
 
 void RunOptions::visit(config::Visitor& v) {
@@ -54,6 +56,11 @@ void PipelineOptions::visit(config::Visitor& v) {
   v.table({.name = "eval", .help = "evaluation, base beside tuned"}, eval);
   v.table({.name = "report", .help = "the page"}, report);
   v.table({.name = "slurm", .help = "nodes for the run, and what becomes of faults"}, slurm);
+}
+
+void PipelineOptions::check_training(std::int64_t ranks) const {
+  if (!model.preset().empty()) train::check_together(base, ranks);
+  train::check_together(train, ranks);
 }
 
 }  // namespace nativo::pipeline

@@ -67,6 +67,10 @@ struct PipelineOptions {
   ReportOptions report;
   launch::SlurmOptions slurm;
   void visit(config::Visitor& v);
+
+  /// Throws Error(kConfig) for options of the trainings that exclude each other, or so many ranks:
+  /// hours before a training would.
+  void check_training(std::int64_t ranks = 1) const;
 };
 
 }  // namespace nativo::pipeline

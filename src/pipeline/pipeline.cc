@@ -58,6 +58,7 @@ fs::path tuned_model_folder(const fs::path& run_folder) { return run_folder / "t
 
 Pipeline::Pipeline(PipelineOptions options)
     : context_(std::make_shared<RunContext>(std::move(options))) {
+  context_->options.check_training();
   steps_.push_back(ingest_step(context_));
   steps_.push_back(tokenizer_step(context_));
   const bool dedup_sources = context_->options.translate.dedup_sources;
@@ -99,6 +100,7 @@ std::vector<std::string> Pipeline::step_names() const {
 void Pipeline::run(std::string_view until, dist::Communicator* ranks) {
   use_threads(context_->options.run.threads, ranks);
   if (ranks == nullptr || ranks->size() == 1) return run_steps(until);
+  context_->options.check_training(ranks->size());
   context_->ranks = ranks;
   ranks->set_timeout(0.0);  // the others wait as long as the first works alone
   if (!ranks->is_root()) return follow();
@@ -169,15 +171,20 @@ Forecast Pipeline::forecast() {
   const auto translate = std::ranges::find(steps_, "translate", &Step::name);
   if (translate == steps_.end()) return {};
   const Step* tokenizer_step = nullptr;
+  const Step* records = nullptr;
+  Forecast forecast;
   for (auto step = steps_.begin(); step != translate; ++step) {
     const bool done =
         is_complete(*step) && data::is_complete(step->folder, step->spec().key, /*verify=*/false);
     if (step->name == "tokenizer") {  // not on the records' way
       if (done) tokenizer_step = &*step;
-    } else if (!done) {
-      return {};
+    } else if (done && forecast.pending.empty()) {
+      records = &*step;
+    } else if (forecast.pending.empty()) {
+      forecast.pending = step->name;
     }
   }
+  if (records == nullptr) return forecast;
   // A tokenizer of this run before it is made: the one that it will be made of.
   fs::path path = context_->options.model.tokenizer;
   if (tokenizer_step != nullptr) {
@@ -187,9 +194,10 @@ Forecast Pipeline::forecast() {
   }
   std::optional<text::Tokenizer> tokenizer;
   if (!path.empty()) tokenizer.emplace(path);
-  return {forecast_routes(context_->options, context_->stage(translate->needs.front()),
-                          tokenizer ? &*tokenizer : nullptr),
-          path.native()};
+  forecast.steps =
+      forecast_routes(context_->options, records->folder, tokenizer ? &*tokenizer : nullptr);
+  forecast.tokenizer = path.native();
+  return forecast;
 }
 
 void Pipeline::run_part(std::string_view name, data::StagePart part) {

@@ -36,6 +36,7 @@ inline constexpr double kCharactersPerToken = 3.3;
 struct Forecast {
   std::vector<RouteForecast> steps = {};
   std::string tokenizer = {};  ///< what counted the tokens, a path; "" = they are estimated
+  std::string pending = {};    ///< the first step before the translation that has yet to run
 };
 
 /// Routes the records of the finished stage in `stage` as the translation would. What fails a check
@@ -71,8 +72,9 @@ class Pipeline {
   /// call it; the first does everything, the others come to the trainings.
   void run(std::string_view until = "", dist::Communicator* ranks = nullptr);
 
-  /// How the translation would divide its rows, a line a step of the ladder; empty when what it
-  /// reads is not there or not up to date, or when there is one step only. Reads all of its input.
+  /// How the translation would divide its rows, a line a step of the ladder, and none when there is
+  /// one step only, or no records yet. Reads all records of the last step that is up to date: when
+  /// another one stands before the translation (`pending`), they may be more than it will get.
   [[nodiscard]] Forecast forecast();
 
   /// Makes one part of the blocks of the stage `name`, as one of several processes at once; run()

@@ -34,7 +34,7 @@ void add_inputs(data::StageSpec& spec, DigestCache& digests, const char* name,
 data::StageSpec spec_of(const PipelineOptions& options, const TokenTraining& request,
                         DigestCache& digests) {
   data::StageSpec spec{.name = "train", .key = {}, .version = 1, .options = {}};
-  spec.options["train"] = config::to_json(options.train);
+  spec.options["train"] = result_options(options.train);
   if (options.train.method != "full") spec.options["lora"] = config::to_json(options.lora);
   spec.options["seed"] = options.run.seed;
   spec.options["dtype"] = options.model.dtype;
@@ -79,10 +79,11 @@ fs::path train_on_tokens(const PipelineOptions& options, const TokenTraining& re
   if (is_done) return result;
   training.dist = settled(options.dist, model::read_config(request.model), training.options,
                           options.lora, ranks);
-  dist::Grid grid(is_alone ? nullptr : ranks, training.dist.tensor);
+  const TrainingRanks own(is_alone ? nullptr : ranks, training.options);
+  dist::Grid grid(own.ranks(), training.dist.tensor);
   training.grid = &grid;
   model::Decoder decoder =
-      load_base(request.model, training.options, options.lora, training.dist, grid);
+      load_base(request.model, training.options, options.lora, training.dist, grid, own.numbers());
   const std::int64_t vocab_size = decoder.config().vocab_size;
   training.data = {.train = read_token_files(request.tokens, vocab_size),
                    .heldout = read_token_files(request.heldout, vocab_size),

@@ -2,12 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/strings.h"
+#include "config/json_writer.h"
+#include "dist/nccl.h"
+#include "dist/own_gpu.h"
 #include "dist/world.h"
 #include "io/file.h"
 #include "model/peft_adapter.h"
@@ -16,7 +22,9 @@
 #include "tensor/device_memory.h"
 #include "train/data_parallel.h"
 #include "train/flops.h"
+#include "train/gpu_memory.h"
 #include "train/grid_choice.h"
+#include "train/memory_choice.h"
 #include "train/trainer.h"
 #include "train/training_memory.h"
 
@@ -73,7 +81,8 @@ Json training_summary(const model::Decoder& decoder, const train::TrainInput& in
 }
 
 /// What a checkpoint must match to be continued: everything but what becomes of spikes, so that a
-/// run that stopped at one goes on with another policy, and how checkpoints are kept and written.
+/// run that stopped at one goes on with another policy, how checkpoints are kept and written, and
+/// what saves memory without changing a bit.
 std::string resume_key(data::StageSpec spec) {
   for (const char* key :
        {"on_spike", "spike_sigma", "max_spikes", "keep", "background_checkpoints"}) {
@@ -84,20 +93,41 @@ std::string resume_key(data::StageSpec spec) {
 
 }  // namespace
 
+TrainingRanks::TrainingRanks(dist::Communicator* world, const train::TrainOptions& options)
+    : world_(world), numbers_(train::numbers_of(options)) {
+  if (!numbers_.device.is_cuda() || world == nullptr || world->size() == 1) return;
+  if (options.device != "cuda") {
+    throw Error(ExitCode::kConfig,
+                fmt::format("train.device: \"{}\" is one GPU, and there are {} ranks",
+                            printable(options.device), world->size()),
+                "set train.device = \"cuda\": each rank takes the GPU of its place on the node");
+  }
+  numbers_.device = dist::own_gpu(*world);
+  gpus_ = dist::connect_nccl(*world, numbers_.device);
+}
+
+Json result_options(const train::TrainOptions& options) {
+  Json json = config::to_json(options);
+  for (const char* key : {"device", "precision", "recompute", "optimizer_in_backward", "offload"}) {
+    json.erase(key);
+  }
+  const std::string_view label = model::numbers_label(train::numbers_of(options));
+  if (!label.empty()) json["numbers"] = label;
+  return json;
+}
+
 model::Decoder load_base(const fs::path& folder, const train::TrainOptions& options,
                          const train::LoraTableOptions& lora, const train::DistOptions& dist,
-                         dist::Grid& grid) {
+                         dist::Grid& grid, const model::Numbers& numbers) {
   const dist::Place place = grid.world().place();
-  const model::Numbers numbers = train::numbers_of(options);
+  const std::size_t host = tensor::available_memory() / static_cast<std::size_t>(place.node_size);
+  train::AvailableMemory available{.bytes = host};
   if (numbers.device.is_cuda()) {
     tensor::require_device(numbers.device);
-    train::require_gpu_memory(model::read_config(folder), options, lora,
-                              tensor::gpu_facts(numbers.device).available);
-  } else {
-    train::require_memory(model::read_config(folder), options, lora,
-                          tensor::available_memory() / static_cast<std::size_t>(place.node_size),
-                          train::rank_count(place.size, place.node_size, dist));
+    available = {.bytes = tensor::gpu_facts(numbers.device).available, .host = host};
   }
+  train::require_memory(model::read_config(folder), options, lora, available,
+                        train::rank_count(place.size, place.node_size, dist));
   grid.set_timeout(0.0);  // large files take long
   model::Decoder decoder = model::load_decoder(folder, train::quantization_of(options.method, lora),
                                                train::decoder_ranks(grid, dist.zero), numbers);
@@ -108,6 +138,20 @@ model::Decoder load_base(const fs::path& folder, const train::TrainOptions& opti
   return decoder;
 }
 
+namespace {
+
+/// Bytes that one of `per_node` ranks on nodes like this may train in; none = there is no such GPU
+/// here.
+std::optional<std::size_t> available_to(const train::TrainOptions& options, std::int64_t per_node) {
+  if (!train::numbers_of(options).device.is_cuda()) {
+    return tensor::available_memory() / static_cast<std::size_t>(per_node);
+  }
+  if (tensor::gpu_count() == 0) return std::nullopt;
+  return tensor::gpu_facts(tensor::Device::cuda(0)).available;
+}
+
+}  // namespace
+
 train::DistOptions settled(const train::DistOptions& dist, const model::DecoderConfig& config,
                            const train::TrainOptions& options, const train::LoraTableOptions& lora,
                            dist::Communicator* ranks) {
@@ -116,10 +160,9 @@ train::DistOptions settled(const train::DistOptions& dist, const model::DecoderC
   const dist::Place& place = ranks->place();
   std::int64_t numbers[2] = {};
   if (ranks->is_root()) {
-    const train::GridChoice choice =
-        train::choose_grid(config, options, lora,
-                           tensor::available_memory() / static_cast<std::size_t>(place.node_size),
-                           train::rank_count(place.size, place.node_size, dist));
+    const train::GridChoice choice = train::choose_grid(
+        config, options, lora, available_to(options, place.node_size).value_or(0),
+        train::rank_count(place.size, place.node_size, dist));
     log::info("dist.grid = \"auto\": {}, {} a rank", train::settings_of(choice),
               human_bytes(static_cast<double>(choice.peak)));
     numbers[0] = choice.zero;
@@ -141,18 +184,19 @@ std::string grid_line(const PipelineOptions& options) {
   const model::DecoderConfig config =
       is_preset ? model::preset(options.model.preset(), options.model.vocab_size)
                 : model::read_config(options.model.base);
-  const train::GridChoice choice = train::choose_grid(
-      config, options.train, options.lora,
-      tensor::available_memory() / static_cast<std::size_t>(slurm.ranks_per_node),
-      train::rank_count(ranks, slurm.ranks_per_node, options.dist));
-  const std::size_t peak =
-      train::training_memory(config, options.train, options.lora,
-                             train::rank_count(ranks, slurm.ranks_per_node, options.dist))
-          .peak();
+  const train::RankCount count = train::rank_count(ranks, slurm.ranks_per_node, options.dist);
+  const std::size_t peak = train::rank_bytes(config, options.train, options.lora, count);
+  const auto available = available_to(options.train, slurm.ranks_per_node);
+  const train::GridChoice choice =
+      train::choose_grid(config, options.train, options.lora, available.value_or(SIZE_MAX), count);
   const auto human = [](std::size_t bytes) { return human_bytes(static_cast<double>(bytes)); };
   const std::string chosen = fmt::format("{}, {} a rank{}", train::settings_of(choice),
                                          human(choice.peak), choice.fits ? "" : " (too much)");
   const std::string where = fmt::format("{} nodes x {} ranks", slurm.nodes, slurm.ranks_per_node);
+  if (!available) {
+    return fmt::format("{}: dist.zero={} dist.tensor={}, {} on each GPU; there is none here", where,
+                       options.dist.zero, options.dist.tensor, human(peak));
+  }
   if (options.dist.grid == "auto") return fmt::format("{}: {}", where, chosen);
   return fmt::format("{}: dist.zero={} dist.tensor={}, {} a rank; dist.grid=auto: {}", where,
                      options.dist.zero, options.dist.tensor, human(peak), chosen);

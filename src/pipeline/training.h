@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "data/stage.h"
@@ -34,13 +35,36 @@ struct Training {
 /// Where a training in `folder` leaves its model; complete with a manifest.
 [[nodiscard]] inline fs::path model_folder(const fs::path& folder) { return folder / "model"; }
 
+/// The ranks of one training, and what this one computes on.
+class TrainingRanks {
+ public:
+  /// `world` (null = alone) outlives this. With train.device = "cuda" several ranks have a GPU each
+  /// (dist/own_gpu.h), which then talk to each other, too. Collective. Throws Error(kConfig) for a
+  /// device that is none, or not for several ranks.
+  TrainingRanks(dist::Communicator* world, const train::TrainOptions& options);
+
+  /// Null when `world` is.
+  [[nodiscard]] dist::Communicator* ranks() const { return gpus_ ? gpus_.get() : world_; }
+  [[nodiscard]] const model::Numbers& numbers() const { return numbers_; }
+
+ private:
+  dist::Communicator* world_;
+  model::Numbers numbers_;
+  std::unique_ptr<dist::Communicator> gpus_;
+};
+
+/// The options that the bits of a training depend on, for its stage's key: of where it computes,
+/// what it computes in; nothing of what only saves memory.
+[[nodiscard]] Json result_options(const train::TrainOptions& options);
+
 /// Loads the base in `folder` as `options.method` wants it, with fresh adapters if it asks for
 /// them. Throws Error(kTryAgain), before anything is loaded, when the training would not fit into
 /// memory (train::require_memory).
-/// Of several ranks each loads its own, or its part.
+/// Of several ranks each loads its own, or its part. `numbers` are TrainingRanks::numbers().
 [[nodiscard]] model::Decoder load_base(const fs::path& folder, const train::TrainOptions& options,
                                        const train::LoraTableOptions& lora,
-                                       const train::DistOptions& dist, dist::Grid& grid);
+                                       const train::DistOptions& dist, dist::Grid& grid,
+                                       const model::Numbers& numbers);
 
 /// [dist] as it is for these ranks (null = alone): with dist.grid = "auto" what the first one
 /// chooses for `config` by the memory that is available (train::choose_grid). Collective.

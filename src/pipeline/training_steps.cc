@@ -188,7 +188,7 @@ Step base_step(const Context& context) {
   step.needs = {"ingest", "tokenizer"};
   step.spec = [context] {
     data::StageSpec spec{.name = "base", .key = {}, .version = 1, .options = {}};
-    spec.options["base"] = config::to_json(context->options.base);
+    spec.options["base"] = result_options(context->options.base);
     spec.options["preset"] = context->options.model.preset();
     spec.options["language"] = context->options.model.base_language;
     spec.options["seed"] = context->options.run.seed;
@@ -216,9 +216,9 @@ Step base_step(const Context& context) {
     }
     const train::DistOptions shared = settled(context->options.dist, config, context->options.base,
                                               context->options.lora, context->ranks);
-    dist::Grid grid(context->ranks, shared.tensor);
-    model::Decoder decoder(config, {}, train::decoder_ranks(grid, shared.zero),
-                           train::numbers_of(context->options.base));
+    const TrainingRanks ranks(context->ranks, context->options.base);
+    dist::Grid grid(ranks.ranks(), shared.tensor);
+    model::Decoder decoder(config, {}, train::decoder_ranks(grid, shared.zero), ranks.numbers());
     decoder.initialize(static_cast<std::uint64_t>(context->options.run.seed));
     train_decoder(*context, spec, folder, grid, shared, decoder, base_training_data,
                   context->options.base);
@@ -235,7 +235,7 @@ Step train_step(const Context& context) {
   if (!context->options.model.preset().empty()) step.needs.push_back("base");
   step.spec = [context] {
     data::StageSpec spec{.name = "train", .key = {}, .version = 1, .options = {}};
-    spec.options["train"] = config::to_json(context->options.train);
+    spec.options["train"] = result_options(context->options.train);
     if (context->options.train.method != "full") {
       spec.options["lora"] = config::to_json(context->options.lora);
     }
@@ -268,8 +268,10 @@ Step train_step(const Context& context) {
     const fs::path base = base_model_folder(*context);
     const train::DistOptions shared = settled(context->options.dist, model::read_config(base),
                                               options, context->options.lora, context->ranks);
-    dist::Grid grid(context->ranks, shared.tensor);
-    model::Decoder decoder = load_base(base, options, context->options.lora, shared, grid);
+    const TrainingRanks ranks(context->ranks, options);
+    dist::Grid grid(ranks.ranks(), shared.tensor);
+    model::Decoder decoder =
+        load_base(base, options, context->options.lora, shared, grid, ranks.numbers());
     train_decoder(*context, spec, folder, grid, shared, decoder, tuning_data, options);
   };
   return step;

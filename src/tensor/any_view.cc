@@ -57,10 +57,6 @@ std::size_t elements(const AnyView& view) {
       view);
 }
 
-std::size_t element_size(const AnyView& view) {
-  return std::visit([](const auto& typed) { return sizeof(*typed.data()); }, view);
-}
-
 Device device(const AnyView& view) {
   return std::visit([](const auto& typed) { return typed.device(); }, view);
 }

@@ -16,7 +16,6 @@ namespace nativo::tensor {
 using AnyView = std::variant<View<float>, View<bf16>>;
 
 [[nodiscard]] std::size_t elements(const AnyView& view);
-[[nodiscard]] std::size_t element_size(const AnyView& view);
 [[nodiscard]] Device device(const AnyView& view);
 [[nodiscard]] std::byte* bytes(const AnyView& view);
 

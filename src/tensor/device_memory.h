@@ -37,6 +37,7 @@ struct GpuFacts {
   std::size_t memory = 0;
   std::size_t available = 0;  ///< as the driver reports it now
   std::size_t l2_bytes = 0;
+  std::string uuid;  ///< the same in every process that sees this GPU: "GPU-0a1b...", in hex
 };
 [[nodiscard]] GpuFacts gpu_facts(const Device& device);
 
@@ -123,6 +124,8 @@ class Event {
   void block(StreamHandle stream) const;
   /// The host waits.
   void wait() const;
+  /// Whether it has come. Throws Error(kInternal) when some of the work before it failed.
+  [[nodiscard]] bool has_passed() const;
   /// Seconds from `earlier`, after both have passed.
   [[nodiscard]] double seconds_since(const Event& earlier) const;
 

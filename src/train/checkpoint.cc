@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -65,6 +66,33 @@ void verify_share(dist::Communicator& ranks, const fs::path& folder) {
   for (const std::string& text : dist::all_gather_text(ranks, failure)) {
     if (!text.empty()) throw Error(ExitCode::kData, text);
   }
+}
+
+/// Fails on all ranks when `failure` is there on one: with it there, and with what it says on the
+/// others, which would wait for that rank.
+void fail_together(dist::Communicator& ranks, const std::exception_ptr& failure) {
+  std::string words;
+  try {
+    if (failure) std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    words = fmt::format("rank {}: {}", ranks.rank(), error.what());
+  }
+  const std::vector<std::string> all = dist::all_gather_text(ranks, words);
+  if (failure) std::rethrow_exception(failure);
+  for (const std::string& text : all) {
+    if (!text.empty()) throw Error(ExitCode::kTryAgain, text);
+  }
+}
+
+/// What `body` fails with.
+template <class Body>
+std::exception_ptr failure_of(const Body& body) {
+  try {
+    body();
+  } catch (...) {
+    return std::current_exception();
+  }
+  return {};
 }
 
 }  // namespace
@@ -149,7 +177,7 @@ std::optional<TrainState> CheckpointStore::read(std::int64_t step, bool& foreign
                                shown(path / kCheckpointState));
   const TrainState state = train_state_from_json(json, (path / kCheckpointState).native());
   if (state.step != step) bad(path / kCheckpointState, "it is of another step than its folder");
-  foreign = json.value("key", std::string()) != key_;
+  foreign = json.value("key", Json()) != key_;
   if (foreign) return std::nullopt;
   return state;
 }
@@ -208,24 +236,25 @@ std::optional<TrainState> CheckpointStore::load_found(model::Decoder& decoder, O
     dist::Communicator& ranks = parallel_->grid().world();
     const double limit = ranks.timeout();
     ranks.set_timeout(0.0);  // large files take long to verify
+    std::exception_ptr failure;
     if (is_root()) {
-      state = find();
+      failure = failure_of([&] { state = find(); });
       static_cast<void>(dist::broadcast_text(ranks, "", 0));
     } else {
       help_verify();
     }
+    ranks.set_timeout(limit);
+    fail_together(ranks, failure);
     const std::string text =
         dist::broadcast_text(ranks, state ? dump_json(to_json(*state)) : std::string(), 0);
     if (!text.empty()) state = train_state_from_json(parse_json(text, "the first rank"), "state");
-    state = take_over(state);
-    ranks.set_timeout(limit);
   }
+  state = take_over(state);
   if (!state) return std::nullopt;
-  const bool in_common = parallel_ != nullptr && parallel_->shares_weights();
   const std::vector<model::Slice> all = model::whole_slices(std::as_const(decoder).trainable());
   read_checkpoint(folder(state->step), decoder, optimizer,
-                  in_common ? parallel_->updated_slices() : std::span<const model::Slice>(all));
-  if (in_common) parallel_->gather_parameters();
+                  shared_ ? parallel_->updated_slices() : std::span<const model::Slice>(all));
+  if (shared_) parallel_->gather_parameters();
   reached_ = state->step;
   return state;
 }
@@ -245,11 +274,13 @@ std::optional<TrainState> CheckpointStore::take_over(
     const std::map<std::string, std::string>& extra_files) {
   std::optional<FoundState> found = memory.find(state ? state->step : 0);
   if (found) {
+    const bool is_alone = !shared_;  // of itself it would write without
+    if (is_alone) shared_.emplace(*parallel_, disk_);
     sharing_ = found->step;
     shared_->begin(temporary(found->step), found->state, decoder, extra_files,
                    std::move(found->parts));
-    shared_->write();
-    finish_shared();
+    write_shared();
+    if (is_alone) shared_.reset();
   }
   memory.sweep();
   if (!found) return state;
@@ -278,11 +309,10 @@ void CheckpointStore::save(const TrainState& state, const model::Decoder& decode
   wait();
   if (shared_) {
     begin_shared(state, decoder, optimizer, extra_files, /*copies=*/false);
-    shared_->write();
-    return finish_shared();
+    return write_shared();
   }
   write(state,
-        decoder.numbers().device.is_cuda() ? snapshot_.take(decoder, optimizer)
+        decoder.numbers().device.is_cuda() ? snapshot_.begin(decoder, optimizer)
                                            : trained_tensors(decoder, optimizer),
         extra_files);
   reached_ = state.step;
@@ -294,18 +324,23 @@ void CheckpointStore::save_in_background(const TrainState& state, const model::D
   wait();
   if (shared_) {
     begin_shared(state, decoder, optimizer, extra_files, /*copies=*/true);
-    writing_ = std::async(std::launch::async, [this] {
-      lower_priority();
-      shared_->write();
-    });
+    write_in_background([this] { shared_->write(); });
     return;
   }
-  const TrainedTensors& tensors = snapshot_.take(decoder, optimizer);
+  const TrainedTensors& tensors = snapshot_.begin(decoder, optimizer);
   reached_ = state.step;
-  writing_ = std::async(std::launch::async, [this, state, &tensors, extra_files] {
+  write_in_background([this, state, &tensors, extra_files] { write(state, tensors, extra_files); });
+}
+
+void CheckpointStore::write_in_background(std::function<void()> body) {
+  writing_ = std::async(std::launch::async, [body = std::move(body)] {
     lower_priority();
-    write(state, tensors, extra_files);
+    body();
   });
+}
+
+void CheckpointStore::before_change(std::span<const std::byte> bytes) {
+  shared_ ? shared_->before_change(bytes) : snapshot_.before_change(bytes);
 }
 
 void CheckpointStore::begin_shared(const TrainState& state, const model::Decoder& decoder,
@@ -317,18 +352,28 @@ void CheckpointStore::begin_shared(const TrainState& state, const model::Decoder
   sharing_ = state.step;
 }
 
+void CheckpointStore::write_shared() {
+  fail_together(parallel_->grid().world(), failure_of([&] { shared_->write(); }));
+  end_shared();
+}
+
+// What the first rank does when all have written.
+void CheckpointStore::commit_shared() { commit(*sharing_, shared_->finish()); }
+
 // The ranks have acknowledged what they have written when all of them have come here.
-void CheckpointStore::finish_shared() {
-  const std::int64_t step = *sharing_;
+void CheckpointStore::end_shared() {
+  if (!is_gathered_) {
+    shared_->gather();
+    if (is_root()) commit_shared();
+  }
+  is_gathered_ = false;
   sharing_.reset();
-  const Json files = shared_->finish();
-  if (is_root()) commit(step, files);
   parallel_->grid().world().barrier();  // none ends before it has its name
 }
 
 void CheckpointStore::wait() {
   if (writing_.valid()) writing_.get();
-  if (sharing_) finish_shared();
+  if (sharing_) end_shared();
 }
 
 void CheckpointStore::check() {
@@ -337,7 +382,11 @@ void CheckpointStore::check() {
   if (is_over) writing_.get();
   if (!sharing_) return;
   // Over on this rank, now or before; on all when on each.
-  if (!dist::any_rank(parallel_->grid().world(), writing_.valid())) finish_shared();
+  if (dist::any_rank(parallel_->grid().world(), writing_.valid())) return;
+  if (is_gathered_) return end_shared();
+  shared_->gather();
+  is_gathered_ = true;
+  if (is_root()) write_in_background([this] { commit_shared(); });
 }
 
 std::vector<std::int64_t> CheckpointStore::take_written() {
@@ -359,6 +408,7 @@ void CheckpointStore::write(const TrainState& state, const TrainedTensors& tenso
   try {
     disk_.remove_all(into);
     disk_.make_folders(into);
+    snapshot_.finish();
     model::Digests digests = write_weights(into, tensors, extra_files, disk_);
     digests[kCheckpointOptimizer] = model::write_safetensors(
         into / kCheckpointOptimizer, tensors.optimizer, model::StorageType::kF32, {}, disk_);

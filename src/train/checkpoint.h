@@ -17,10 +17,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,8 +56,8 @@ class CheckpointStore {
   /// Loads the newest whole checkpoint into `decoder` and `optimizer`; nothing when there is none.
   /// Damaged ones are passed over with a warning. Checkpoints of another key are moved with the
   /// metrics to `train_dir`/previous (replacing what is there), which is said. What `memory` (of
-  /// several ranks; null = none) has of a later step becomes a checkpoint first, with
-  /// `extra_files` as save() has them, and is swept.
+  /// `parallel`; null = none) has of a later step becomes a checkpoint first, with `extra_files` as
+  /// save() has them, and is swept.
   std::optional<TrainState> load(model::Decoder& decoder, Optimizer& optimizer,
                                  NeighbourMemory* memory = nullptr,
                                  const std::map<std::string, std::string>& extra_files = {});
@@ -85,14 +87,19 @@ class CheckpointStore {
   void save(const TrainState& state, const model::Decoder& decoder, const Optimizer& optimizer,
             const std::map<std::string, std::string>& extra_files);
 
-  /// The same, and the same bytes, but returns as soon as what is to be written has been copied
-  /// (Snapshot): another thread writes it, with a lower priority. All other functions, a further
-  /// save among them, first wait until it has been written; only protect(), check() and
-  /// take_written() do not. A
-  /// failure is thrown by the first of them that is called after it, or by wait().
+  /// The same, and the same bytes, but returns before anything has been read: another thread copies
+  /// (Snapshot) and writes it, with a lower priority. What is trained changes only after
+  /// before_change() (Optimizer::observe) or wait(). All other functions, a further save among
+  /// them, first wait until it has been written; only before_change(), protect(), check() and
+  /// take_written() do not. A failure is thrown by the first of them that is called after it, or by
+  /// wait().
   void save_in_background(const TrainState& state, const model::Decoder& decoder,
                           const Optimizer& optimizer,
                           const std::map<std::string, std::string>& extra_files);
+
+  /// Returns when `bytes` of weights or moments may change: what save_in_background() has not
+  /// copied of them yet is copied. See DeferredCopy.
+  void before_change(std::span<const std::byte> bytes);
 
   /// Returns when nothing is being written any more. Throws what the writing has failed with.
   void wait();
@@ -121,7 +128,9 @@ class CheckpointStore {
   void begin_shared(const TrainState& state, const model::Decoder& decoder,
                     const Optimizer& optimizer,
                     const std::map<std::string, std::string>& extra_files, bool copies);
-  void finish_shared();
+  void commit_shared();
+  void end_shared();
+  void write_shared();
   /// The state in `memory` that is newer than `state`, now a checkpoint; else `state`.
   [[nodiscard]] std::optional<TrainState> take_over(
       NeighbourMemory& memory, const std::optional<TrainState>& state,
@@ -135,6 +144,7 @@ class CheckpointStore {
   [[nodiscard]] std::optional<TrainState> read(std::int64_t step, bool& foreign) const;
   void write(const TrainState& state, const TrainedTensors& tensors,
              const std::map<std::string, std::string>& extra_files);
+  void write_in_background(std::function<void()> body);
   void evict_before(std::int64_t newest);
   void remove(std::int64_t step);
 
@@ -152,6 +162,7 @@ class CheckpointStore {
   Snapshot snapshot_;
   std::optional<SharedCheckpoint> shared_;  ///< of several ranks
   std::optional<std::int64_t> sharing_;     ///< the step that they are writing
+  bool is_gathered_ = false;                ///< its parts are written; the first rank does the rest
   std::future<void> writing_;               ///< of save_in_background
 };
 

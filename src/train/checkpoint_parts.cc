@@ -6,6 +6,7 @@
 
 #include "dist/communicator.h"
 #include "model/safetensors.h"
+#include "tensor/device_memory.h"
 #include "train/checkpoint_files.h"
 
 namespace nativo::train {
@@ -20,6 +21,7 @@ struct Numbers {
   std::size_t size = 0;
   std::size_t first = 0;
   std::span<const std::byte> bytes;
+  bool stays = false;  ///< see CheckpointRange
 };
 
 class Planner {
@@ -41,6 +43,8 @@ class Planner {
   void add_file(const std::string& name, const std::vector<model::TensorToWrite>& tensors,
                 const std::vector<std::pair<std::string, std::string>>& metadata);
   void add(const Numbers& numbers);
+  void add_weights(const model::Parameter& parameter, const model::Slice& slice);
+  void add_moments(const StateTensor& tensor, const model::Slice& slice);
   void add_columns(const Numbers& numbers);
   void assemble(const Numbers& rows, std::uint64_t offset);
 
@@ -79,23 +83,48 @@ void Planner::plan_files(const model::Decoder& decoder, const Optimizer& optimiz
 }
 
 void Planner::plan_ranges(const model::Decoder& decoder, const Optimizer& optimizer) {
-  std::map<std::size_t, model::Slice> own;  // by parameter
+  tensor::synchronize(decoder.numbers().device);  // moments that wait on the host are there, too
+  std::map<std::size_t, model::Slice> own;        // by parameter
   for (const model::Slice& slice : parallel_.own_slices()) {
     own[slice.parameter] = slice;
-    const model::Parameter& parameter = decoder.trainable()[slice.parameter];
-    add({weights_, parameter.name, &parameter.part, sizeof(float), slice.begin,
-         std::as_bytes(parameter.value.subspan(slice.begin, slice.count))});
+    add_weights(decoder.trainable()[slice.parameter], slice);
   }
   for (const StateTensor& tensor : optimizer.state()) {
     const auto found = own.find(tensor.parameter);
     if (found == own.end()) continue;  // held here, but another rank's to write
-    const std::size_t size = model::bytes_of(tensor.type);
-    const std::size_t first = found->second.begin / tensor.block;
-    const std::size_t count = (found->second.count + tensor.block - 1) / tensor.block;
-    add({kCheckpointOptimizer, tensor.name, &tensor.part, size, first,
-         std::span<const std::byte>(tensor.bytes)
-             .subspan(first * size - tensor.begin, count * size)});
+    add_moments(tensor, found->second);
   }
+}
+
+/// Where they lie, or of a GPU a copy of them.
+void Planner::add_weights(const model::Parameter& parameter, const model::Slice& slice) {
+  Numbers numbers{weights_, parameter.name, &parameter.part, sizeof(float), slice.begin, {}};
+  const tensor::AnyView values = tensor::part(parameter.stored, slice.begin, slice.count);
+  if (const std::span<const float> here = tensor::host_span(values); !here.empty()) {
+    numbers.bytes = std::as_bytes(here);
+  } else {
+    std::vector<std::byte>& copy = parts_.memory.emplace_back(slice.count * sizeof(float));
+    tensor::read(values, {reinterpret_cast<float*>(copy.data()), slice.count});
+    numbers.bytes = copy;
+    numbers.stays = true;
+  }
+  add(numbers);
+}
+
+void Planner::add_moments(const StateTensor& tensor, const model::Slice& slice) {
+  const std::size_t size = model::bytes_of(tensor.type);
+  const std::size_t first = slice.begin / tensor.block;
+  const std::size_t count = (slice.count + tensor.block - 1) / tensor.block;
+  Numbers numbers{kCheckpointOptimizer, tensor.name, &tensor.part, size, first, {}};
+  numbers.bytes =
+      std::span<const std::byte>(tensor.bytes).subspan(first * size - tensor.begin, count * size);
+  if (tensor.device.is_cuda()) {
+    std::vector<std::byte>& copy = parts_.memory.emplace_back(numbers.bytes.size());
+    tensor::copy_bytes({}, copy.data(), tensor.device, numbers.bytes.data(), copy.size());
+    numbers.bytes = copy;
+    numbers.stays = true;
+  }
+  add(numbers);
 }
 
 void Planner::add(const Numbers& numbers) {
@@ -106,7 +135,7 @@ void Planner::add(const Numbers& numbers) {
   const std::uint64_t first = numbers.part->begin + numbers.first;
   parts_.ranges.push_back({numbers.file,
                            offsets_.at(numbers.file).at(numbers.tensor) + first * numbers.size,
-                           numbers.bytes});
+                           numbers.bytes, numbers.stays});
 }
 
 /// Whole rows are shared out among the ranks that have columns of them; of the first and the last
@@ -124,7 +153,8 @@ void Planner::add_columns(const Numbers& numbers) {
   const auto add_piece = [&](std::size_t from, std::size_t to) {
     if (from == to) return;
     const std::size_t there = from / part.run * part.stride + part.begin + from % part.run;
-    parts_.ranges.push_back({numbers.file, offset + there * numbers.size, bytes_of(from, to)});
+    parts_.ranges.push_back(
+        {numbers.file, offset + there * numbers.size, bytes_of(from, to), numbers.stays});
   };
   add_piece(numbers.first, begin_rows);
   add_piece(end_rows, end);

@@ -16,7 +16,7 @@
 #include "model/decoder.h"
 #include "model/shards.h"
 #include "tensor/any_view.h"
-#include "tensor/arena.h"
+#include "train/gradient_norm.h"
 #include "train/gradient_sums.h"
 
 namespace nativo::train {
@@ -28,10 +28,10 @@ class DataParallel {
  public:
   /// `grid` null = alone. `zero` is the stage: 0 = every rank has all, 1 = the optimizer's state is
   /// sharded, 2 = the gradients too, 3 = the parameters too, which is the decoder's to do
-  /// (model::DecoderRanks). `gradients` = what they are between nodes (dist.gradient_type). Grid
-  /// and decoder outlive this.
+  /// (model::DecoderRanks). `gradients` = what they are between ranks (dist.gradient_type). Grid
+  /// and decoder outlive this. Of a decoder on a GPU the grid's ranks are GPUs' (dist/nccl.h).
   DataParallel(dist::Grid* grid, model::Decoder& decoder, std::int64_t zero,
-               GradientCrossing gradients = GradientCrossing::kF32);
+               GradientCrossing gradients = GradientCrossing::kOwn);
 
   [[nodiscard]] dist::Grid& grid() { return *grid_; }
   [[nodiscard]] bool is_alone() { return grid_->world().size() == 1; }
@@ -55,23 +55,18 @@ class DataParallel {
   /// GradientSums::finish(), and over tensor-parallel ranks what is theirs together.
   void finish_gradients();
 
-  /// The norm of the whole gradient, after finish_gradients(); the same bits with any number of
-  /// data-parallel ranks, given the same gradient.
+  /// The norm of the whole gradient, after finish_gradients().
   [[nodiscard]] double gradient_norm();
+  /// The same of gradients that are there one layer at a time: norm().begin(), add_to_norm() for
+  /// each layer, norm().finish().
+  [[nodiscard]] GradientNorm& norm() { return norm_; }
+  void add_to_norm(std::int64_t layer);
 
   /// After the update: every rank gets the parameters that others have updated, but for layers of
   /// which nodes have parts (Decoder::gathers_layers).
   void gather_parameters();
 
-  /// What is trained lies in memory that a node's ranks have in common: each writes there only what
-  /// it updates, and gather_parameters() makes it whole.
-  [[nodiscard]] bool shares_weights() const {
-    return shards_state_ && decoder_.ranks().weights != nullptr && decoder_.lora() == nullptr;
-  }
-
  private:
-  void piece_sums(std::span<const std::size_t> first_piece, std::span<double> sums);
-
   std::unique_ptr<dist::Grid> self_;  ///< when alone
   dist::Grid* grid_;
   dist::Communicator* ranks_;  ///< grid_->data()
@@ -80,7 +75,7 @@ class DataParallel {
   model::Shards shards_;
   std::vector<model::Slice> updated_;
   GradientSums gradients_;
-  tensor::Arena norm_memory_;  ///< of a GPU: the squares' sums
+  GradientNorm norm_;
 };
 
 }  // namespace nativo::train

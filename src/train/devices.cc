@@ -71,6 +71,12 @@ void Device::visit(config::Visitor& v) {
           tflops);
   v.value({.name = "update_gbs", .help = "GB/s of AdamW over its memory", .min = 1e-3, .max = 1e6},
           update_gbs);
+  v.value(
+      {.name = "peak_tflops",
+       .help = "the data sheet's, of dense matrices, which `util.` is a share of; 0 = of tflops",
+       .min = 0,
+       .max = 1e6},
+      peak_tflops);
   v.value({.name = "tflops_alone",
            .help = "with cores: tflops of one while the others of its node are idle; 0 = the same",
            .min = 0,

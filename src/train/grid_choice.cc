@@ -4,6 +4,7 @@
 
 #include "ops/adamw.h"
 #include "ops/quantize.h"
+#include "train/memory_choice.h"
 #include "train/optimizer.h"
 
 namespace nativo::train {
@@ -43,7 +44,7 @@ GridChoice choose_grid(const model::DecoderConfig& config, const TrainOptions& o
       RankCount tried = ranks;
       tried.zero = zero;
       tried.tensor = tensor;
-      const std::size_t peak = training_memory(config, options, lora, tried).peak();
+      const std::size_t peak = rank_bytes(config, options, lora, tried);
       if (least.peak == 0 || peak < least.peak) least = {zero, tensor, peak, peak <= available};
       if (peak <= available) return {zero, tensor, peak, true};
     }

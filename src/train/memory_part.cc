@@ -52,6 +52,13 @@ std::size_t payload_bytes(const MemoryPart& part) {
   return bytes;
 }
 
+void write_head(std::string_view head, std::span<std::byte> file) {
+  const std::array<std::uint64_t, 3> numbers{head.size(), xxh64(head), payload_at(head.size())};
+  std::memcpy(file.data(), kMagic.data(), kMagic.size());
+  std::memcpy(file.data() + kMagic.size(), numbers.data(), sizeof(numbers));
+  std::memcpy(file.data() + kPrefix, head.data(), head.size());
+}
+
 std::array<std::uint64_t, 3> numbers_at(std::span<const std::byte> file) {
   std::array<std::uint64_t, 3> numbers{};
   std::memcpy(numbers.data(), file.data() + kMagic.size(), sizeof(numbers));
@@ -100,11 +107,15 @@ void seal_memory_part(MemoryPart& part, std::span<std::byte> file) {
     range.digest = xxh128_hex(text_of(file.subspan(at, range.bytes)));
     at += range.bytes;
   }
-  const std::string head = head_of(part);
-  const std::array<std::uint64_t, 3> numbers{head.size(), xxh64(head), payload_at(head.size())};
-  std::memcpy(file.data(), kMagic.data(), kMagic.size());
-  std::memcpy(file.data() + kMagic.size(), numbers.data(), sizeof(numbers));
-  std::memcpy(file.data() + kPrefix, head.data(), head.size());
+  write_head(head_of(part), file);
+}
+
+std::vector<std::byte> memory_part_with_head(std::string_view head,
+                                             std::span<const std::byte> ranges) {
+  std::vector<std::byte> file(payload_at(head.size()) + ranges.size());
+  write_head(head, file);
+  std::ranges::copy(ranges, file.end() - static_cast<std::ptrdiff_t>(ranges.size()));
+  return file;
 }
 
 MemoryPart read_memory_part(std::span<const std::byte> file, std::string_view where) {

@@ -26,8 +26,9 @@ struct MemoryPart {
     std::string digest = std::string(32, '0');  ///< XXH3-128, hex
   };
 
-  std::string key;         ///< what is trained with what; see CheckpointStore
-  std::string run;         ///< drawn at every start of the ranks: parts of two never go together
+  std::string key;  ///< what is trained with what; see CheckpointStore
+  std::string
+      run;  ///< drawn at every start of the ranks and rollback: parts of two never go together
   std::int64_t start = 0;  ///< of the run (fence.h)
   std::int64_t step = 0;
   std::int64_t rank = 0;  ///< whose part it is
@@ -46,6 +47,11 @@ struct MemoryPart {
 /// Overwrites the digests of `part` with those of the ranges in `file`, and writes the head before
 /// them.
 void seal_memory_part(MemoryPart& part, std::span<std::byte> file);
+
+/// The same with a head that is JSON of any kind, for tests of what reads it: a file of it and of
+/// `ranges`, one behind the other.
+[[nodiscard]] std::vector<std::byte> memory_part_with_head(std::string_view head,
+                                                           std::span<const std::byte> ranges);
 
 /// The head of a file. Throws Error(kData), beginning with `where`, when it is none, or of a size
 /// that is not the head's. The ranges' bytes are not looked at.

@@ -250,7 +250,7 @@ std::optional<FoundState> NeighbourMemory::find(std::int64_t step) {
 
 void NeighbourMemory::sweep() {
   world_.barrier();  // nobody reads any more
-  if (world_.place().node_rank == 0) {
+  if (world_.place().node_rank == 0 && owns_folder_) {
     std::error_code ignored;
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(dir_, ignored)) {

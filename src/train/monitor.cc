@@ -94,8 +94,9 @@ void Monitor::evaluated(const TrainState& state) {
   const std::string path = (settings_.dir / "metrics.jsonl").native();
   metrics_->sync();
   const std::string text = std::string(trim(io::read_file(path)));
-  Json line = parse_json(text.substr(text.rfind('\n') + 1), path);  // npos + 1 = 0
-  if (line.value("step", std::int64_t{-1}) != state.step) return;   // a disk that was full
+  Json line = Json::parse(text.substr(text.rfind('\n') + 1), nullptr, false);  // npos + 1 = 0
+  // Gone, or never written by a disk that was full.
+  if (!line.is_object() || line.value("step", Json()) != state.step) return say_heldout(state);
   if (state.eval_loss) line["eval_loss"] = *state.eval_loss;
   if (state.base_eval_loss) line["base_eval_loss"] = *state.base_eval_loss;
   go_back(state.step - 1);

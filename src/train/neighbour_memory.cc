@@ -14,7 +14,6 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "base/parallel.h"
 #include "base/strings.h"
 #include "io/file.h"
 #include "train/background.h"
@@ -22,8 +21,6 @@
 namespace nativo::train {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr std::size_t kTile = std::size_t{1} << 20;  // bytes copied at once
 
 fs::path partial(const fs::path& path) {
   fs::path name = path;
@@ -43,28 +40,14 @@ io::MappedFile make_file(const fs::path& path, const fs::path* old, std::size_t 
   return io::MappedFile::create(path, bytes);
 }
 
-void copy(std::span<const CheckpointRange> ranges, std::span<std::byte> to) {
-  struct Tile {
-    std::byte* to;
-    std::span<const std::byte> from;
-  };
-  std::vector<Tile> tiles;
-  std::byte* next = to.data();
+std::vector<DeferredCopy::Piece> pieces_of(std::span<const CheckpointRange> ranges,
+                                           std::span<std::byte> to) {
+  std::vector<DeferredCopy::Piece> pieces;
   for (const CheckpointRange& range : ranges) {
-    for (std::size_t at = 0; at < range.bytes.size(); at += kTile) {
-      tiles.push_back(
-          {next + at, range.bytes.subspan(at, std::min(kTile, range.bytes.size() - at))});
-    }
-    next += range.bytes.size();
+    pieces.push_back({.from = range.bytes, .to = to.data()});
+    to = to.subspan(range.bytes.size());
   }
-  parallel_for(tiles.size(), [&](std::size_t i) {
-    std::memcpy(tiles[i].to, tiles[i].from.data(), tiles[i].from.size());
-  });
-}
-
-std::string random_name() {
-  std::random_device device;
-  return fmt::format("{:08x}{:08x}", device(), device());
+  return pieces;
 }
 
 }  // namespace
@@ -75,7 +58,7 @@ NeighbourMemory::NeighbourMemory(DataParallel& parallel, const fs::path& train_d
       world_(parallel.grid().world()),
       fence_(train_dir),
       key_(dist::broadcast_text(world_, world_.is_root() ? key : "", 0)),
-      run_(dist::broadcast_text(world_, world_.is_root() ? random_name() : "", 0)),
+      run_(draw_run()),
       links_(world_.split(0, world_.rank())) {
   const std::string run =
       world_.is_root() ? fs::absolute(train_dir).lexically_normal().native() : "";
@@ -87,6 +70,12 @@ NeighbourMemory::NeighbourMemory(DataParallel& parallel, const fs::path& train_d
 NeighbourMemory::~NeighbourMemory() {
   links_->abandon();
   if (sending_.valid()) sending_.wait();
+}
+
+std::string NeighbourMemory::draw_run() {
+  std::random_device device;
+  const std::string name = fmt::format("{:08x}{:08x}", device(), device());
+  return dist::broadcast_text(world_, world_.is_root() ? name : "", 0);
 }
 
 /// The n-th rank of a node has its neighbour on the next node, at n modulo that one's size.
@@ -122,6 +111,7 @@ void NeighbourMemory::open_folder() {
              status.st_uid != ::geteuid() || (status.st_mode & 0077) != 0) {
     reason = fmt::format("{}: is not a folder of this user alone", printable(dir_.native()));
   }
+  owns_folder_ = reason.empty();
   give_up(reason);
 }
 
@@ -165,8 +155,9 @@ void NeighbourMemory::take(std::int64_t step, const std::string& state,
   if (is_off_) return;
   fence_.check();
   wait();
-  if (is_off_) return;
-  const CheckpointParts parts = checkpoint_parts(parallel_, decoder, optimizer);
+  if (is_off_) return clear();
+  parts_ = {};  // gives memory back before it takes more
+  parts_ = checkpoint_parts(parallel_, decoder, optimizer);
   MemoryPart part{.key = key_,
                   .run = run_,
                   .start = fence_.restart(),
@@ -174,16 +165,16 @@ void NeighbourMemory::take(std::int64_t step, const std::string& state,
                   .rank = world_.rank(),
                   .ranks = world_.size(),
                   .state = state,
-                  .files = parts.files,
+                  .files = parts_.files,
                   .ranges = {}};
-  for (const CheckpointRange& range : parts.ranges) {
+  for (const CheckpointRange& range : parts_.ranges) {
     part.ranges.push_back({range.file, range.begin, range.bytes.size()});
   }
   taking_ = name(step);
   map(part);
-  old_.reset();
   if (is_off_) return clear();
-  copy(parts.ranges, memory_.bytes().subspan(memory_part_head(part)));
+  old_.reset();
+  copy_.begin(pieces_of(parts_.ranges, memory_.bytes().subspan(memory_part_head(part))));
   sending_ = std::async(std::launch::async, [this, part = std::move(part)]() mutable {
     lower_priority();
     send(std::move(part));
@@ -193,6 +184,7 @@ void NeighbourMemory::take(std::int64_t step, const std::string& state,
 /// A file gets its name when all of it is there.
 void NeighbourMemory::send(MemoryPart part) {
   try {
+    copy_.finish();
     seal_memory_part(part, memory_.bytes());
     io::posix_disk().rename(partial(taking_->own), taking_->own);
     for (std::size_t turn = 0; turn < turns_; ++turn) {
@@ -225,11 +217,13 @@ void NeighbourMemory::wait() {
   old_ = std::exchange(whole_, std::exchange(taking_, {}));
 }
 
-void NeighbourMemory::clear() {
-  wait();
+/// All files of this rank, and what else a copy takes. Nothing is under way.
+void NeighbourMemory::release() {
+  copy_.begin({});
+  parts_ = {};
   memory_ = {};
   incoming_.clear();
-  for (const std::optional<Copy>* copy : {&old_, &whole_, &taking_}) {
+  for (std::optional<Copy>* copy : {&old_, &whole_, &taking_}) {
     if (!*copy) continue;
     std::vector<fs::path> files = (*copy)->neighbours;
     files.push_back((*copy)->own);
@@ -237,12 +231,23 @@ void NeighbourMemory::clear() {
       discard(file);
       discard(partial(file));
     }
+    copy->reset();
   }
-  old_.reset();
-  whole_.reset();
-  taking_.reset();
+}
+
+void NeighbourMemory::forget() {
+  if (is_off_) return;
+  wait();
+  release();
+  run_ = draw_run();  // should a part have been left somewhere, it never goes with those to come
   world_.barrier();
-  discard(dir_);  // when nothing else is in it
+}
+
+void NeighbourMemory::clear() {
+  wait();
+  release();
+  world_.barrier();
+  if (owns_folder_) discard(dir_);  // when nothing else is in it
 }
 
 }  // namespace nativo::train

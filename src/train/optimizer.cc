@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <type_traits>
 #include <utility>
@@ -9,12 +11,17 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "ops/adamw.h"
+#include "train/deferred_copy.h"
 
 namespace nativo::train {
 
 namespace {
 
 using model::StorageType;
+
+/// Numbers whose moments pass through a GPU at a time: enough that copies run at full speed.
+constexpr std::size_t kOffloadPiece = std::size_t{1} << 22;
+static_assert(kOffloadPiece % ops::kMomentBlock == 0);
 
 // Which of the parameters decay.
 std::vector<bool> decaying(std::span<const model::Parameter> parameters,
@@ -60,6 +67,10 @@ std::size_t state_bytes(StateType type, std::int64_t elements) {
       break;
   }
   return 2 * count + 8 * static_cast<std::size_t>(ops::moment_blocks(elements));
+}
+
+std::size_t offload_bytes(StateType type) {
+  return tensor::HostWindow::bytes_for(state_bytes(type, static_cast<std::int64_t>(kOffloadPiece)));
 }
 
 namespace {
@@ -167,10 +178,7 @@ void Optimizer::reserve(std::span<const model::Parameter> parameters) {
   for (const model::Slice& slice : slices_) {
     const model::Parameter& parameter = parameters[slice.parameter];
     std::vector<StateTensor> tensors = tensors_of(parameter, settings_.state);
-    for (StateTensor& tensor : tensors) {
-      tensor.parameter = slice.parameter;
-      tensor.device = tensor::device(parameter.stored);
-    }
+    for (StateTensor& tensor : tensors) tensor.parameter = slice.parameter;
     if (settings_.state == StateType::kInt8) {
       auto& of = std::get<ops::Int8MomentViews>(moments_.emplace_back(ops::Int8MomentViews{}));
       const std::size_t block = slice.begin / static_cast<std::size_t>(ops::kMomentBlock);
@@ -192,11 +200,20 @@ void Optimizer::reserve(std::span<const model::Parameter> parameters) {
       add_pair(std::get<MomentsOf<float>>(moments_.emplace_back(MomentsOf<float>{})));
     }
   }
-  if (!slices_.empty()) {
-    memory_ = tensor::Arena(tensor::device(parameters[slices_.front().parameter].stored));
+  const tensor::Device device = slices_.empty()
+                                    ? tensor::Device()
+                                    : tensor::device(parameters[slices_.front().parameter].stored);
+  if (settings_.offload && device.is_cuda()) {
+    pinned_ = tensor::PinnedMemory(plan.bytes(), "the optimizer's state");
+    memory_.adopt({pinned_.data(), pinned_.bytes()});
+    window_.emplace(device, state_bytes(settings_.state, kOffloadPiece),
+                    "the optimizer's state on its way");
+  } else {
+    memory_ = tensor::Arena(device);
+    memory_.reserve(plan, "the optimizer's state");
   }
-  memory_.reserve(plan, "the optimizer's state");
   memory_.zero();
+  for (StateTensor& tensor : state_) tensor.device = memory_.device();
   for (const auto& view : lay_out) view();
 }
 
@@ -216,33 +233,123 @@ void Optimizer::update(std::span<model::Parameter> parameters,
   NATIVO_CHECK(parameters.size() == parameters_, "the constructor's parameters");
   NATIVO_CHECK(gradients.size() == slices_.size(), "a gradient for each slice");
   const bool clips = settings_.clip_norm > 0.0 && gradient_norm > settings_.clip_norm;
+  ops::AdamW options = options_of(step, lr);
+  options.gradient_scale = clips ? static_cast<float>(settings_.clip_norm / gradient_norm) : 1.0F;
+  for (std::size_t i = 0; i < slices_.size(); ++i) {
+    update_slice(options, i, parameters[slices_[i].parameter], gradients[i]);
+  }
+  end_layers();
+}
+
+void Optimizer::update_layer(std::span<model::Parameter> parameters, std::int64_t layer,
+                             std::int64_t step, double lr) {
+  NATIVO_CHECK(parameters.size() == parameters_, "the constructor's parameters");
+  const ops::AdamW options = options_of(step, lr);
+  for (std::size_t i = 0; i < slices_.size(); ++i) {
+    const model::Slice& slice = slices_[i];
+    const model::Parameter& parameter = parameters[slice.parameter];
+    if (parameter.layer != layer) continue;
+    update_slice(options, i, parameter,
+                 tensor::part(parameter.stored_gradient, slice.begin, slice.count));
+  }
+}
+
+void Optimizer::end_layers() {
+  if (window_) window_->finish();
+}
+
+ops::AdamW Optimizer::options_of(std::int64_t step, double lr) const {
   ops::AdamW options;
   options.step = step;
   options.lr = static_cast<float>(lr);
   options.beta1 = static_cast<float>(settings_.beta1);
   options.beta2 = static_cast<float>(settings_.beta2);
   options.eps = static_cast<float>(settings_.eps);
-  options.gradient_scale = clips ? static_cast<float>(settings_.clip_norm / gradient_norm) : 1.0F;
-  for (std::size_t i = 0; i < slices_.size(); ++i) {
-    const model::Slice& slice = slices_[i];
-    const model::Parameter& parameter = parameters[slice.parameter];
-    options.weight_decay =
-        decays_[slice.parameter] ? static_cast<float>(settings_.weight_decay) : 0.0F;
+  return options;
+}
+
+Optimizer::Moments Optimizer::part(const Moments& moments, std::size_t first, std::size_t count) {
+  const auto rows = [&](const auto& view) {
+    return view.rows(static_cast<std::int64_t>(first), static_cast<std::int64_t>(count));
+  };
+  const auto scales = [&](const tensor::View<float>& view) {
+    return view.rows(static_cast<std::int64_t>(first) / ops::kMomentBlock,
+                     ops::moment_blocks(static_cast<std::int64_t>(count)));
+  };
+  return std::visit(
+      [&]<class Views>(const Views& of) -> Moments {
+        if constexpr (std::is_same_v<Views, ops::Int8MomentViews>) {
+          return Views{rows(of.m), scales(of.m_scale), rows(of.v), scales(of.v_scale)};
+        } else {
+          return Views{rows(of.first), rows(of.second)};
+        }
+      },
+      moments);
+}
+
+Optimizer::Moments Optimizer::opened(const Moments& moments) {
+  std::array<std::span<std::byte>, 4> ranges;
+  std::array<std::byte*, 4> places{};
+  const auto move = [&](auto&... views) {
+    std::size_t count = 0;
+    ((ranges[count++] = std::as_writable_bytes(views.span())), ...);
+    window_->open(std::span(ranges).first(count), std::span(places).first(count));
+    count = 0;
+    const auto place = [&]<class T>(tensor::View<T>& view) {
+      view = {reinterpret_cast<T*>(places[count++]), view.shape(), window_->device()};
+    };
+    (place(views), ...);
+  };
+  Moments there = moments;
+  std::visit(
+      [&]<class Views>(Views& of) {
+        if constexpr (std::is_same_v<Views, ops::Int8MomentViews>) {
+          move(of.m, of.m_scale, of.v, of.v_scale);
+        } else {
+          move(of.first, of.second);
+        }
+      },
+      there);
+  return there;
+}
+
+void Optimizer::update_slice(ops::AdamW options, std::size_t index,
+                             const model::Parameter& parameter, const tensor::AnyView& gradient) {
+  const model::Slice& slice = slices_[index];
+  NATIVO_CHECK(tensor::elements(gradient) == slice.count, "a slice's gradient has its size");
+  options.weight_decay =
+      decays_[slice.parameter] ? static_cast<float>(settings_.weight_decay) : 0.0F;
+  if (before_change_) tell_of_change(index, parameter);
+  const std::size_t piece = window_ ? kOffloadPiece : slice.count;
+  for (std::size_t at = 0; at < slice.count; at += piece) {
+    const std::size_t count = std::min(piece, slice.count - at);
     // Of rows these are the whole tensor's numbers; other parts draw others.
     const ops::RoundingNoise noise{
         settings_.seed, static_cast<std::uint32_t>(slice.parameter),
-        static_cast<std::int64_t>(first_numbers_[slice.parameter] + slice.begin)};
-    NATIVO_CHECK(tensor::elements(gradients[i]) == slice.count, "a slice's gradient has its size");
-    std::visit(
-        [&](const auto& value) { update_slice(options, noise, value, gradients[i], moments_[i]); },
-        tensor::part(parameter.stored, slice.begin, slice.count));
+        static_cast<std::int64_t>(first_numbers_[slice.parameter] + slice.begin + at)};
+    Moments moments = part(moments_[index], at, count);
+    if (window_) moments = opened(moments);
+    const tensor::AnyView slope = tensor::part(gradient, at, count);
+    std::visit([&](const auto& value) { update_numbers(options, noise, value, slope, moments); },
+               tensor::part(parameter.stored, slice.begin + at, count));
+    if (window_) window_->close();
+  }
+}
+
+void Optimizer::tell_of_change(std::size_t index, const model::Parameter& parameter) const {
+  const tensor::AnyView value =
+      tensor::part(parameter.stored, slices_[index].begin, slices_[index].count);
+  before_change_(bytes_of(value));
+  const std::size_t tensors = state_.size() / slices_.size();
+  for (std::size_t i = index * tensors; i < (index + 1) * tensors; ++i) {
+    before_change_(state_[i].bytes);
   }
 }
 
 template <class T>
-void Optimizer::update_slice(const ops::AdamW& options, const ops::RoundingNoise& noise,
-                             const tensor::View<T>& value, const tensor::AnyView& gradient,
-                             const Moments& moments) {
+void Optimizer::update_numbers(const ops::AdamW& options, const ops::RoundingNoise& noise,
+                               const tensor::View<T>& value, const tensor::AnyView& gradient,
+                               const Moments& moments) {
   const tensor::View<const T> slope = std::get<tensor::View<T>>(gradient);
   if (const auto* f32 = std::get_if<MomentsOf<float>>(&moments)) {
     if constexpr (std::is_same_v<T, float>) {

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -12,7 +15,9 @@
 #include "model/shards.h"
 #include "model/storage_type.h"
 #include "ops/adamw.h"
+#include "tensor/any_view.h"
 #include "tensor/arena.h"
+#include "tensor/host_window.h"
 
 namespace nativo::train {
 
@@ -26,6 +31,9 @@ enum class StateType { kF32, kBf16, kInt8 };
 /// that int8 needs some bytes a tensor more.
 [[nodiscard]] std::size_t state_bytes(StateType type, std::int64_t elements);
 
+/// Bytes that moments on the host pass through on a GPU.
+[[nodiscard]] std::size_t offload_bytes(StateType type);
+
 /// Decoupled weight decay (Loshchilov & Hutter, arXiv:1711.05101), with g the clipped gradient:
 ///   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
 ///   w -= lr * (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay * w)
@@ -38,6 +46,9 @@ struct AdamWSettings {
   double clip_norm = 0.0;  ///< gradients are scaled down to this global norm; 0 = never
   StateType state = StateType::kF32;
   std::uint64_t seed = 0;  ///< of the rounding of bf16 and int8
+  /// Of parameters on a GPU: the moments wait in host memory and pass through the GPU a piece at a
+  /// time, with the same bits.
+  bool offload = false;
 };
 
 /// One tensor of the state, row-major, as it is held and stored.
@@ -52,7 +63,7 @@ struct StateTensor {
   std::size_t parameter = 0;    ///< the parameter's index
   std::size_t block = 1;        ///< its elements that share a number of this tensor
   model::TensorPart part = {};  ///< of tensor-parallel ranks, as the parameter's
-  tensor::Device device = {};   ///< the parameter's
+  tensor::Device device = {};   ///< where the bytes are
 
   [[nodiscard]] const std::vector<std::int64_t>& whole_shape() const {
     return part.is_cut() ? part.whole : shape;
@@ -77,7 +88,8 @@ class Optimizer {
             std::span<const model::Slice> slices);
 
   /// Update number `step` (from 1) of `parameters` (those of the constructor) with learning rate
-  /// `lr`. `gradient_norm` is that of all gradients together, before clipping; finite.
+  /// `lr`. `gradient_norm` is that of all gradients together, before clipping; finite. On a GPU the
+  /// host does not wait.
   void update(std::span<model::Parameter> parameters, std::int64_t step, double lr,
               double gradient_norm);
 
@@ -86,12 +98,28 @@ class Optimizer {
   void update(std::span<model::Parameter> parameters, std::span<const tensor::AnyView> gradients,
               std::int64_t step, double lr, double gradient_norm);
 
+  /// The part of update number `step` that is `layer`'s (Parameter::layer), for gradients that are
+  /// there one layer at a time: nothing is clipped. Every layer once a step, then end_layers().
+  void update_layer(std::span<model::Parameter> parameters, std::int64_t layer, std::int64_t step,
+                    double lr);
+  void end_layers();
+
+  /// Before weights or moments change, `before_change` is told which of their bytes, slice by
+  /// slice.
+  void observe(std::function<void(std::span<const std::byte>)> before_change) {
+    before_change_ = std::move(before_change);
+  }
+
   [[nodiscard]] StateType type() const { return settings_.state; }
-  /// Reserved for the moments.
-  [[nodiscard]] std::size_t bytes() const { return memory_.capacity(); }
+  /// Reserved on the parameters' device.
+  [[nodiscard]] std::size_t bytes() const {
+    return window_ ? window_->bytes() : memory_.capacity();
+  }
+  /// Reserved on the host beside a GPU.
+  [[nodiscard]] std::size_t host_bytes() const { return pinned_.bytes(); }
 
   /// The whole state, or this rank's part of it, tensor by tensor. The bytes stay where they are
-  /// for the optimizer's life.
+  /// for the optimizer's life; beside a GPU, they are there once it is through with its ops.
   [[nodiscard]] std::span<const StateTensor> state() const { return state_; }
 
  private:
@@ -104,19 +132,31 @@ class Optimizer {
   using Moments = std::variant<MomentsOf<float>, MomentsOf<tensor::bf16>, ops::Int8MomentViews>;
 
   void reserve(std::span<const model::Parameter> parameters);
+  [[nodiscard]] ops::AdamW options_of(std::int64_t step, double lr) const;
+  /// Slice `index`.
+  void update_slice(ops::AdamW options, std::size_t index, const model::Parameter& parameter,
+                    const tensor::AnyView& gradient);
+  /// Of the numbers first .. first + count - 1.
+  [[nodiscard]] static Moments part(const Moments& moments, std::size_t first, std::size_t count);
+  /// Where the GPU finds them until window_->close().
+  [[nodiscard]] Moments opened(const Moments& moments);
+  void tell_of_change(std::size_t index, const model::Parameter& parameter) const;
   template <class T>
-  void update_slice(const ops::AdamW& options, const ops::RoundingNoise& noise,
-                    const tensor::View<T>& value, const tensor::AnyView& gradient,
-                    const Moments& moments);
+  void update_numbers(const ops::AdamW& options, const ops::RoundingNoise& noise,
+                      const tensor::View<T>& value, const tensor::AnyView& gradient,
+                      const Moments& moments);
 
   AdamWSettings settings_;
   std::size_t parameters_;  ///< how many there are
   std::vector<model::Slice> slices_;
-  tensor::Arena memory_;                    ///< of all moments, on the parameters' device
-  std::vector<Moments> moments_;            ///< of the slices
-  std::vector<bool> decays_;                ///< of the parameters
-  std::vector<std::size_t> first_numbers_;  ///< of the parameters: sets parts apart in the noise
-  std::vector<StateTensor> state_;
+  tensor::PinnedMemory pinned_;               ///< of offloaded moments
+  tensor::Arena memory_;                      ///< of all moments: the device's, or pinned_
+  std::optional<tensor::HostWindow> window_;  ///< what offloaded moments pass through
+  std::vector<Moments> moments_;              ///< of the slices
+  std::vector<bool> decays_;                  ///< of the parameters
+  std::vector<std::size_t> first_numbers_;    ///< of the parameters: sets parts apart in the noise
+  std::vector<StateTensor> state_;            ///< of each slice as many
+  std::function<void(std::span<const std::byte>)> before_change_;
 };
 
 }  // namespace nativo::train

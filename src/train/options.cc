@@ -106,13 +106,22 @@ void TrainOptions::visit(config::Visitor& visitor) {
                "with stochastic rounding 4, int8 with a scale per 128 numbers 2.0625",
        .choices = {"f32", "bf16", "int8"}},
       optimizer_state);
+  visitor.value({.name = "optimizer_in_backward",
+                 .help = "each layer is updated as soon as its gradient is there, which then needs "
+                         "no memory; for one rank, one micro-batch a step and clip_norm = 0"},
+                optimizer_in_backward);
+  visitor.value({.name = "offload",
+                 .help = "what waits in host memory while a GPU does not need it: optimizer (its "
+                         "state), activations (the layers' inputs; recompute = block)"},
+                offload);
   visitor.value(
       {.name = "device", .help = "where is trained: cpu, or a GPU: cuda (the first), cuda:1, ..."},
       device);
   visitor.value({.name = "precision",
                  .help = "type of weights, activations and gradients; auto = f32 on the CPU, bf16 "
-                         "on a GPU",
-                 .choices = {"auto", "f32", "bf16"}},
+                         "on a GPU; fp8 = bf16, but the layers' products have factors in FP8 (GPUs "
+                         "from compute capability 8.9 on)",
+                 .choices = {"auto", "f32", "bf16", "fp8"}},
                 precision);
   visitor.value({.name = "on_spike",
                  .help = "at a loss or gradient that is not finite, or a loss beyond spike_sigma: "
@@ -181,9 +190,10 @@ void DistOptions::visit(config::Visitor& visitor) {
                  .max = 1024},
                 tensor);
   visitor.value({.name = "gradient_type",
-                 .help = "what gradients are between nodes: bf16 halves what crosses, its sums are "
-                         "f32; within a node they are f32 either way",
-                 .choices = {"f32", "bf16"}},
+                 .help = "what gradients are on their way: on the CPU between nodes, auto = f32, "
+                         "bf16 halves what crosses and its sums are f32; on GPUs between any two, "
+                         "auto = what the model is in, another type takes two buffers of a layer",
+                 .choices = {"auto", "f32", "bf16"}},
                 gradient_type);
   visitor.value(
       {.name = "neighbour_every",
@@ -237,24 +247,36 @@ model::Quantization quantization_of(const std::string& method, const LoraTableOp
   return quantization;
 }
 
-model::Numbers numbers_of(const TrainOptions& options) {
-  const auto device = tensor::device_from_name(options.device);
-  if (!device) {
+Offload offload_of(const TrainOptions& options) {
+  Offload offload;
+  for (const std::string& name : options.offload) {
+    if (name == "optimizer") {
+      offload.optimizer = true;
+    } else if (name == "activations") {
+      offload.activations = true;
+    } else {
+      throw Error(ExitCode::kConfig, fmt::format("train.offload: \"{}\" is none of optimizer, "
+                                                 "activations",
+                                                 printable(name)));
+    }
+  }
+  if (!options.offload.empty() && !numbers_of(options).device.is_cuda()) {
+    throw Error(ExitCode::kConfig, "train.offload: the CPU's memory is the host's",
+                "remove it, or set train.device = \"cuda\"");
+  }
+  if (offload.activations && options.recompute != "block") {
     throw Error(ExitCode::kConfig,
-                fmt::format("train.device: \"{}\" is no device", printable(options.device)),
-                "use cpu, cuda or cuda:1");
+                fmt::format("train.offload: activations wait on the host with train.recompute = "
+                            "\"block\" alone, not with \"{}\": more would be on its way than a "
+                            "bus carries meanwhile",
+                            printable(options.recompute)),
+                "set train.recompute = \"block\"");
   }
-  const bool is_auto = options.precision == "auto";
-  if (!is_auto && options.precision != "f32" && options.precision != "bf16") {
-    throw Error(ExitCode::kConfig, fmt::format("train.precision: \"{}\" is none of auto, f32, bf16",
-                                               printable(options.precision)));
-  }
-  const bool is_bf16 = is_auto ? device->is_cuda() : options.precision == "bf16";
-  if (is_bf16 && !device->is_cuda()) {
-    throw Error(ExitCode::kConfig, "train.precision: bf16 needs a GPU",
-                "set train.device = \"cuda\", or train.precision = \"f32\"");
-  }
-  return {is_bf16 ? tensor::DType::kBf16 : tensor::DType::kF32, *device};
+  return offload;
+}
+
+model::Numbers numbers_of(const TrainOptions& options) {
+  return model::numbers_from_names("train.", options.device, options.precision);
 }
 
 }  // namespace nativo::train

@@ -34,6 +34,8 @@ struct TrainOptions {
   double label_smoothing = 0.0;
   double neftune_alpha = 0.0;
   std::string optimizer_state = "f32";
+  bool optimizer_in_backward = false;
+  std::vector<std::string> offload = {};
   std::string device = "cpu";
   std::string precision = "auto";
   std::string on_spike = "stop";
@@ -56,7 +58,7 @@ struct DistOptions {
   std::string grid = "fixed";
   std::int64_t zero = 1;
   std::int64_t tensor = 1;
-  std::string gradient_type = "f32";
+  std::string gradient_type = "auto";
   std::int64_t neighbour_every = 0;
   std::string neighbour_dir = "/dev/shm";
   double timeout = 600.0;
@@ -75,6 +77,15 @@ struct LoraTableOptions {
 /// What `options` have the model computed in, and where. Throws Error(kConfig) for a device or a
 /// precision that is none, and for bf16 on the CPU.
 [[nodiscard]] model::Numbers numbers_of(const TrainOptions& options);
+
+/// What waits in host memory while a GPU does not need it.
+struct Offload {
+  bool optimizer = false;
+  bool activations = false;
+};
+/// Of train.offload. Throws Error(kConfig) for a name that is none, on the CPU, and for activations
+/// that are not recomputed from the layers' inputs (train.recompute).
+[[nodiscard]] Offload offload_of(const TrainOptions& options);
 
 /// What the linear layers of the base are held in under `method`.
 [[nodiscard]] model::Quantization quantization_of(const std::string& method,

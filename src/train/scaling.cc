@@ -20,6 +20,7 @@ constexpr double kMicro = 1e-6;
 constexpr double kMessageSeconds = 1e-6;  ///< assumed: to post one of many messages at once
 constexpr double kDigestRate = 1.8e9;     ///< bytes a second of SHA-256 on one core with its own
                                           ///< instructions, as `openssl speed sha256` shows them
+constexpr double kHostCopyRate = 1e10;    ///< assumed: bytes a second from a device to the host
 constexpr double kSumBytes = 4.0;         ///< a gradient between nodes is a partial sum in f32
 constexpr int kSmallCollectives = 6;      ///< a step's: loss, sources twice, norm, finite, stop
 constexpr int kTensorCollectives = 2;     ///< what tensor-parallel ranks sum of gradients, and norm
@@ -201,9 +202,22 @@ class Estimator {
     return shares_cores() ? groups * (members - 1.0) * bytes / rate
                           : (members - 1.0) / members * bytes / rate;
   }
-  [[nodiscard]] double within_column(double bytes) const {
-    return within_node(bytes, column_in_node(), columns());
+  /// What the ranks of a column have on a node, summed into each one's part. On cores the ranks
+  /// read all of it, and write it once: `node_gbs` is the rate of two, which pass over it three
+  /// times.
+  [[nodiscard]] double sum_in_column(double bytes) const {
+    const double members = column_in_node();
+    if (!shares_cores()) return within_node(bytes, members, columns());
+    return members > 1.0 ? columns() * (members + 1.0) / 3.0 * bytes / core_traffic() : 0.0;
   }
+  /// Gathered from the parts. On cores what is not in memory that the node shares passes through
+  /// it: each rank copies its part there, and those of the others from there.
+  [[nodiscard]] double gather_in_column(double bytes) const {
+    const double members = column_in_node();
+    if (!shares_cores()) return within_node(bytes, members, columns());
+    return members > 1.0 ? columns() * 2.0 * members / 3.0 * bytes / core_traffic() : 0.0;
+  }
+  [[nodiscard]] double core_traffic() const { return device().node_gbs * kGiga; }
   /// Between nodes, of every column at once.
   [[nodiscard]] double across(double bytes) const {
     if (column_nodes() <= 1.0) return 0.0;
@@ -215,9 +229,7 @@ class Estimator {
 
   /// `crossing` = bytes of a number between nodes.
   [[nodiscard]] double gather_seconds(double numbers, double crossing) const {
-    // Parameters are not in memory that the node shares: on cores they pass through it.
-    const double copies = shares_cores() ? 2.0 : 1.0;
-    return copies * within_column(number_bytes() * numbers) + across(crossing * numbers) +
+    return gather_in_column(number_bytes() * numbers) + across(crossing * numbers) +
            collectives() * latency_of(column_nodes());
   }
 
@@ -285,7 +297,7 @@ class Estimator {
     const double once = whole_numbers();
     const double times = dist_.zero >= 2 && adapters_ == 0.0 ? passes : 1.0;
     const double numbers = times * (trained_ - once) + once;
-    time.exchange = within_column(number_bytes() * numbers) + across(crossing * numbers) +
+    time.exchange = sum_in_column(number_bytes() * numbers) + across(crossing * numbers) +
                     times * collectives() * latency_of(column_nodes());
     if (dist_.zero == 0) time.exchange += gather_seconds(trained_, crossing);
     if (shares_cores()) {
@@ -301,8 +313,8 @@ class Estimator {
     time.exposed = std::max(time.exchange * last, time.exchange - hidden);
   }
 
-  /// Copied while training waits, then digested by each rank and written by all through the file
-  /// system while it goes on; the next save waits for the one before.
+  /// Copied beside the next step's passes, from which cores take the time; then digested by each
+  /// rank and written by all through the file system. The next save waits for the one before.
   void save(StepTime& time) const {
     if (options_.checkpoint_every <= 0) return;
     const auto every = static_cast<double>(options_.checkpoint_every);
@@ -311,7 +323,8 @@ class Estimator {
                                         static_cast<std::int64_t>(whole_trained_)));
     const double all = kSumBytes * whole_trained_ + state;  // checkpoints hold weights in f32
     const double mine = all / ranks();
-    const double copy = 2.0 * mine / update_rate();
+    const double copy = shares_cores() ? 2.0 * mine / update_rate()
+                                       : std::max(0.0, mine / kHostCopyRate - time.compute);
     const double write = std::max(mine / kDigestRate, all / (cluster_.disk_gbs * kGiga));
     const double wait =
         options_.background_checkpoints ? copy + std::max(0.0, write - every * time.step) : write;

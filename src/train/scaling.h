@@ -17,11 +17,12 @@ namespace nativo::train {
 
 /// What one rank computes with, and how the ranks of a node reach each other.
 struct Device {
-  std::string about = {};   ///< for people
-  std::string source = {};  ///< where the figures come from
-  double memory_gib = 0.0;  ///< of one rank; 0 = not limited
-  double tflops = 0.0;      ///< 10^12 operations a second in training, as flops.h counts
-  double update_gbs = 0.0;  ///< GB/s of the optimizer's update over what it reads and writes
+  std::string about = {};    ///< for people
+  std::string source = {};   ///< where the figures come from
+  double memory_gib = 0.0;   ///< of one rank; 0 = not limited
+  double tflops = 0.0;       ///< 10^12 operations a second in training, as flops.h counts
+  double peak_tflops = 0.0;  ///< the data sheet's, of dense matrices; 0 = not said
+  double update_gbs = 0.0;   ///< GB/s of the optimizer's update over what it reads and writes
   /// Of cores: the same of one while the others of its node are idle; 0 = as beside busy ones.
   double tflops_alone = 0.0;
   double update_gbs_alone = 0.0;

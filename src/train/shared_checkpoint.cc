@@ -35,7 +35,7 @@ void SharedCheckpoint::begin(const fs::path& folder, std::string state,
     for (CheckpointRange& range : parts_.ranges) {
       if (!range.stays) spans.push_back(&range.bytes);
     }
-    snapshot_.take(spans);
+    snapshot_.begin(spans);
   }
   parallel_.grid().world().barrier();  // the files are there
 }
@@ -71,8 +71,11 @@ void SharedCheckpoint::begin(const fs::path& folder, std::string state, Checkpoi
 void SharedCheckpoint::write() {
   constexpr std::size_t kPiece = std::size_t{1} << 20;
   std::set<std::string> written;
+  bool is_copied = false;
   for (const CheckpointRange& range : parts_.ranges) {
     const auto file = disk_.write_at(folder_ / range.file, range.begin);
+    // All of it at once: the training's next update is to find it done.
+    if (!std::exchange(is_copied, true)) snapshot_.finish();
     Sha256 digest;
     for (std::size_t at = 0; at < range.bytes.size(); at += kPiece) {
       const auto part = text_of(range.bytes.subspan(at, std::min(kPiece, range.bytes.size() - at)));
@@ -90,17 +93,18 @@ void SharedCheckpoint::write() {
   }
 }
 
-Json SharedCheckpoint::finish() {
+void SharedCheckpoint::gather() {
   Json mine = Json::array();
   for (std::size_t i = 0; i < digests_.size(); ++i) {
     const CheckpointRange& range = parts_.ranges[i];
     mine.push_back({range.file, range.begin, range.begin + range.bytes.size(), digests_[i]});
   }
-  const std::vector<std::string> all =
-      dist::all_gather_text(parallel_.grid().world(), dump_json(mine));
-  if (!parallel_.is_root()) return {};
+  written_ = dist::all_gather_text(parallel_.grid().world(), dump_json(mine));
+}
+
+Json SharedCheckpoint::finish() {
   std::map<std::string, std::vector<io::RangeDigest>> ranges;
-  for (const std::string& text : all) {
+  for (const std::string& text : written_) {
     for (const Json& entry : parse_json(text, "what a rank has written")) {
       ranges[entry[0].get<std::string>()].push_back({entry[1].get<std::uint64_t>(),
                                                      entry[2].get<std::uint64_t>(),

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,8 @@ class SharedCheckpoint {
   SharedCheckpoint(DataParallel& parallel, io::Disk& disk) : parallel_(parallel), disk_(disk) {}
 
   /// Collective. The first rank makes `folder`, anew; after that write() may be called. `copies` =
-  /// the weights and moments may change before write() has returned. `state` is state.json.
+  /// the weights and moments may change before write() has returned, once before_change() has for
+  /// them. `state` is state.json.
   void begin(const std::filesystem::path& folder, std::string state, const model::Decoder& decoder,
              const Optimizer& optimizer, const std::map<std::string, std::string>& extra_files,
              bool copies);
@@ -42,8 +44,14 @@ class SharedCheckpoint {
   /// Throws Error(kIo | kTryAgain).
   void write();
 
-  /// Collective, after write() on all ranks: writes what is missing but the manifest, and returns
-  /// the manifest's files; nothing (null) on all ranks but the first.
+  /// See DeferredCopy. Any thread.
+  void before_change(std::span<const std::byte> bytes) { snapshot_.before_change(bytes); }
+
+  /// Collective, after write() on all ranks: tells the first one what was written.
+  void gather();
+
+  /// For the first rank, after gather(): writes what is missing but the manifest, and returns the
+  /// manifest's files. On any thread, no other function meanwhile.
   [[nodiscard]] Json finish();
 
  private:
@@ -60,6 +68,7 @@ class SharedCheckpoint {
   std::optional<model::LoraConfig> lora_;
   CheckpointParts parts_;
   std::vector<std::string> digests_;  ///< SHA-256 of the ranges that have been written
+  std::vector<std::string> written_;  ///< on the first rank: what each has written, as JSON
   Snapshot snapshot_;
 };
 

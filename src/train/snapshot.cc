@@ -1,22 +1,12 @@
 #include "train/snapshot.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <cstring>
-#include <new>
+#include <utility>
+#include <variant>
 
 #include "base/error.h"
-#include "base/parallel.h"
-#include "base/strings.h"
-#include "tensor/device_memory.h"
+#include "tensor/any_view.h"
 
 namespace nativo::train {
-namespace {
-
-constexpr std::size_t kTile = std::size_t{1} << 20;  // bytes copied at once
-
-}  // namespace
 
 TrainedTensors trained_tensors(const model::Decoder& decoder, const Optimizer& optimizer) {
   TrainedTensors tensors;
@@ -39,80 +29,59 @@ TrainedTensors trained_tensors(const model::Decoder& decoder, const Optimizer& o
   return tensors;
 }
 
-const TrainedTensors& Snapshot::take(const model::Decoder& decoder, const Optimizer& optimizer) {
+const TrainedTensors& Snapshot::begin(const model::Decoder& decoder, const Optimizer& optimizer) {
   tensors_ = trained_tensors(decoder, optimizer);
-  if (decoder.numbers().device.is_cuda()) {
-    take_from_gpu(decoder, optimizer);
-    return tensors_;
-  }
-  std::vector<std::span<const std::byte>*> spans;
-  for (auto* list : {&tensors_.weights, &tensors_.optimizer}) {
-    for (model::TensorToWrite& tensor : *list) spans.push_back(&tensor.stored->bytes);
-  }
-  take(spans);
-  return tensors_;
-}
-
-void Snapshot::take_from_gpu(const model::Decoder& decoder, const Optimizer& optimizer) {
-  std::size_t bytes = 0;
-  for (const model::Parameter& parameter : decoder.trainable()) {
-    bytes += parameter.elements() * sizeof(float);
-  }
-  for (const StateTensor& tensor : optimizer.state()) bytes += tensor.bytes.size();
-  reserve(bytes);
-  std::byte* to = memory_.get();
+  std::vector<Source> sources;
   for (std::size_t i = 0; i < tensors_.weights.size(); ++i) {
-    const model::Parameter& parameter = decoder.trainable()[i];
-    const std::span<float> values(reinterpret_cast<float*>(to), parameter.elements());
-    tensor::read(parameter.stored, values);
-    tensors_.weights[i].stored->bytes = std::as_bytes(values);
-    to += values.size_bytes();
+    const tensor::AnyView& stored = decoder.trainable()[i].stored;
+    sources.push_back({&tensors_.weights[i].stored->bytes,
+                       {.from = bytes_of(stored),
+                        .device = tensor::device(stored),
+                        .widens = std::holds_alternative<tensor::View<tensor::bf16>>(stored)}});
   }
   for (std::size_t i = 0; i < tensors_.optimizer.size(); ++i) {
     const StateTensor& tensor = optimizer.state()[i];
-    tensor::copy_bytes({}, to, tensor.device, tensor.bytes.data(), tensor.bytes.size());
-    tensors_.optimizer[i].stored->bytes = {to, tensor.bytes.size()};
-    to += tensor.bytes.size();
+    sources.push_back(
+        {&tensors_.optimizer[i].stored->bytes, {.from = tensor.bytes, .device = tensor.device}});
   }
+  begin(std::move(sources), decoder.numbers().device);
+  return tensors_;
 }
 
-void Snapshot::reserve(std::size_t bytes) {
-  if (bytes > capacity_) {
-    capacity_ = 0;
-    memory_.reset();
-    try {
-      memory_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
-    } catch (const std::bad_alloc&) {
-      throw Error(ExitCode::kTryAgain,
-                  fmt::format("not enough memory for a copy of {} to write a checkpoint from",
-                              human_bytes(static_cast<double>(bytes))),
-                  "set train.background_checkpoints = false, or use a machine with more memory");
-    }
-    capacity_ = bytes;
-  }
+void Snapshot::begin(std::span<std::span<const std::byte>* const> spans) {
+  std::vector<Source> sources;
+  for (auto* span : spans) sources.push_back({span, {.from = *span}});
+  begin(std::move(sources), {});
 }
 
-void Snapshot::take(std::span<std::span<const std::byte>* const> spans) {
-  std::size_t bytes = 0;
-  for (const auto* span : spans) bytes += span->size();
-  reserve(bytes);
-  struct Tile {
-    std::byte* to;
-    std::span<const std::byte> from;
+void Snapshot::begin(std::vector<Source> sources, const tensor::Device& device) {
+  const auto copied_bytes = [](const Source& source) {
+    return source.piece.from.size() * (source.piece.widens ? 2 : 1);
   };
-  std::vector<Tile> tiles;
-  std::byte* to = memory_.get();
-  for (auto* span : spans) {
-    const std::span<const std::byte> from = *span;
-    for (std::size_t at = 0; at < from.size(); at += kTile) {
-      tiles.push_back({to + at, from.subspan(at, std::min(kTile, from.size() - at))});
-    }
-    *span = {to, from.size()};
-    to += from.size();
+  tensor::ArenaPlan plan;
+  std::vector<tensor::ArenaPlan::Slot> slots;
+  for (const Source& source : sources) {
+    slots.push_back(
+        plan.add<std::byte>("snapshot", {static_cast<std::int64_t>(copied_bytes(source))}));
   }
-  parallel_for(tiles.size(), [&](std::size_t i) {
-    std::memcpy(tiles[i].to, tiles[i].from.data(), tiles[i].from.size());
-  });
+  try {
+    memory_.reserve(plan, "a copy to write a checkpoint from");
+  } catch (const Error& error) {
+    throw Error(error.code(), error.what(),
+                device.is_cuda() ? "checkpoints of a GPU are written from a copy: set "
+                                   "train.optimizer_state = \"int8\", or use a machine with more "
+                                   "memory"
+                                 : "set train.background_checkpoints = false, or use a machine "
+                                   "with more memory");
+  }
+  std::vector<DeferredCopy::Piece> pieces;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const std::span<std::byte> to = memory_.view<std::byte>(slots[i]).span();
+    sources[i].piece.to = to.data();
+    *sources[i].copied = to;
+    pieces.push_back(sources[i].piece);
+  }
+  copy_.begin(std::move(pieces), device);
 }
 
 }  // namespace nativo::train

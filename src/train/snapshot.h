@@ -1,16 +1,18 @@
 // What a checkpoint holds of a model: the trained weights and the optimizer's state, where they lie
 // or copied, so that training can go on while they are written.
-// Not here: files (checkpoint.h). Rule: only what is trained is copied; a frozen base is not.
+// Not here: files (checkpoint.h), how copies are made beside the training (deferred_copy.h).
+// Rule: only what is trained is copied; a frozen base is not.
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "model/decoder.h"
 #include "model/safetensors.h"
+#include "tensor/arena.h"
+#include "train/deferred_copy.h"
 #include "train/optimizer.h"
 
 namespace nativo::train {
@@ -32,21 +34,28 @@ struct TrainedTensors {
 /// full training in f32 is 12 a parameter.
 class Snapshot {
  public:
-  /// Copies on all threads, over the copy taken before. The memory is allocated once and kept.
-  /// Throws Error(kTryAgain) when it does not suffice. The result is valid until the next take().
-  /// What a GPU trains comes from there, weights in f32.
-  const TrainedTensors& take(const model::Decoder& decoder, const Optimizer& optimizer);
+  /// Begins a copy over the one before, which is whole: the tensors' bytes are there when finish()
+  /// has returned, and valid until the next begin(). The memory is allocated once and kept. Throws
+  /// Error(kTryAgain) when it does not suffice. What a GPU trains comes from there, weights in f32.
+  const TrainedTensors& begin(const model::Decoder& decoder, const Optimizer& optimizer);
 
-  /// The same of any bytes: each span is moved to its copy.
-  void take(std::span<std::span<const std::byte>* const> spans);
+  /// The same of any bytes: each span is moved to where its copy will be.
+  void begin(std::span<std::span<const std::byte>* const> spans);
+
+  /// See DeferredCopy.
+  void finish() { copy_.finish(); }
+  void before_change(std::span<const std::byte> bytes) { copy_.before_change(bytes); }
 
  private:
-  void take_from_gpu(const model::Decoder& decoder, const Optimizer& optimizer);
-  void reserve(std::size_t bytes);
+  struct Source {
+    std::span<const std::byte>* copied;  ///< gets the copy's place
+    DeferredCopy::Piece piece;
+  };
+  void begin(std::vector<Source> sources, const tensor::Device& device);
 
   TrainedTensors tensors_;
-  std::unique_ptr<std::byte[]> memory_;
-  std::size_t capacity_ = 0;
+  tensor::Arena memory_;
+  DeferredCopy copy_;
 };
 
 }  // namespace nativo::train

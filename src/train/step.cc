@@ -88,7 +88,8 @@ void add_up_sources(dist::Communicator& ranks, std::span<const Example> examples
 std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& parallel,
                                      std::span<const Example> examples,
                                      std::span<const Row* const> rows, const TrainOptions& options,
-                                     std::int64_t step, const std::function<bool()>& stop) {
+                                     std::int64_t step, const std::function<bool()>& stop,
+                                     const LayerUpdate& update_layer) {
   StepOutcome outcome;
   for (const Row* row : rows) {
     outcome.targets += count_targets(examples, *row);
@@ -97,7 +98,7 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& para
   NATIVO_CHECK(outcome.targets > 0, "the packer keeps only pieces with targets");
   const auto scale = static_cast<float>(1.0 / static_cast<double>(outcome.targets));
   const auto micro = static_cast<std::size_t>(options.micro_batch);
-  const model::Recompute recompute = training_shape(options).recompute;
+  const model::TrainingShape shape = training_shape(options);
   const dist::Part share = parallel.share(rows.size());
   const std::size_t end = share.begin + share.count;
   GradientSums& gradients = parallel.gradients();
@@ -132,8 +133,17 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& para
                            .label_smoothing = options.label_smoothing,
                            .neftune_alpha = options.neftune_alpha,
                            .log_prob = log_prob,
-                           .recompute = recompute};
+                           .recompute = shape.recompute,
+                           .offload_inputs = shape.offload_inputs};
     gradients.observe(how, is_last);
+    if (update_layer) {
+      NATIVO_CHECK(rounds == 1 && parallel.is_alone(), "one micro-batch of one rank");
+      parallel.norm().begin();
+      how.layer_done = [&](std::int64_t layer) {
+        parallel.add_to_norm(layer);
+        update_layer(layer);
+      };
+    }
     const model::LossSum sum = decoder.forward_backward(batch, how);
     add_source_losses(examples, part, batch.length, log_prob, outcome.sources);
     mine.loss += sum.loss;
@@ -153,8 +163,9 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& para
   if (mine.stopped) return std::nullopt;
   add_up_sources(parallel.grid().data(), examples, rows, outcome.sources);
   outcome.loss = loss / static_cast<double>(outcome.targets);
-  outcome.gradient_norm = outcome.suspects.empty() ? parallel.gradient_norm()
-                                                   : std::numeric_limits<double>::quiet_NaN();
+  outcome.gradient_norm = !outcome.suspects.empty() ? std::numeric_limits<double>::quiet_NaN()
+                          : update_layer            ? parallel.norm().finish(parallel.grid())
+                                                    : parallel.gradient_norm();
   if (outcome.suspects.empty() && !std::isfinite(outcome.gradient_norm)) {
     outcome.suspects.assign(rows.begin(), rows.end());
   }

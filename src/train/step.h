@@ -33,16 +33,21 @@ struct StepOutcome {
   std::vector<const Row*> suspects = {};  ///< when something is not finite: the rows it came from
 };
 
+/// Updates a layer's weights (Parameter::layer) while their gradient is there.
+using LayerUpdate = std::function<void(std::int64_t layer)>;
+
 /// Overwrites the gradients of `decoder` with those of the mean loss over all targets of `rows`,
 /// which are the batch of `step`: each rank computes its share of them, and gets the sums of
 /// DataParallel::finish_gradients(). `stop` (may be empty) is asked between micro-batches; after a
 /// yes on any rank there is no outcome on any, and nothing but the gradients was touched. A
 /// micro-batch whose loss is not finite is its rank's last one. The outcome is the same on all
-/// ranks.
+/// ranks. `update_layer` (may be empty), of a step that is one micro-batch of one rank, is called
+/// for every layer in the backward pass: then what is not finite is known too late.
 [[nodiscard]] std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& parallel,
                                                    std::span<const Example> examples,
                                                    std::span<const Row* const> rows,
                                                    const TrainOptions& options, std::int64_t step,
-                                                   const std::function<bool()>& stop);
+                                                   const std::function<bool()>& stop,
+                                                   const LayerUpdate& update_layer = {});
 
 }  // namespace nativo::train

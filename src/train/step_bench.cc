@@ -10,6 +10,7 @@
 #include "tensor/device_memory.h"
 #include "train/data_parallel.h"
 #include "train/flops.h"
+#include "train/gpu_memory.h"
 #include "train/optimizer.h"
 #include "train/training_memory.h"
 
@@ -61,60 +62,114 @@ std::size_t free_on(const tensor::Device& device) {
   return device.is_cuda() ? tensor::gpu_facts(device).available : 0;
 }
 
+/// Seconds that this rank has stood still for collectives.
+double waited_by(dist::Grid& grid) {
+  double seconds = 0.0;
+  for (const auto kind : {dist::OperationKind::kAllReduce, dist::OperationKind::kReduceScatter,
+                          dist::OperationKind::kAllGather}) {
+    seconds += grid.data().waited(kind);
+    if (grid.tensor().size() > 1) seconds += grid.tensor().waited(kind);
+  }
+  return seconds;
+}
+
 }  // namespace
 
 StepFigures measure_steps(const StepBench& bench) {
   TrainOptions options = bench.options;
   options.batch_tokens = options.micro_batch * options.seq_len;
-  const model::Numbers numbers = numbers_of(options);
+  const model::Numbers numbers = bench.numbers;
   const tensor::Device device = numbers.device;
-  const GpuMemory plan = gpu_memory(bench.config, options, bench.lora);
+  dist::Grid self;
+  dist::Grid& grid = bench.grid == nullptr ? self : *bench.grid;
+  const dist::Place place = grid.world().place();
+  if (options.optimizer_in_backward && place.size > 1) {
+    throw Error(ExitCode::kConfig,
+                "train.optimizer_in_backward: the gradients of several ranks are summed first",
+                "remove it");
+  }
+  const GpuMemory plan = gpu_memory(bench.config, options, bench.lora,
+                                    rank_count(place.size, place.node_size, bench.dist));
   tensor::require_device(device);
   StepFigures figures;
   figures.planned = plan.total();
   figures.device = device.is_cuda() ? tensor::gpu_facts(device).name : "CPU";
   const std::size_t free_before = free_on(device);
 
-  model::Decoder decoder(bench.config, quantization_of(options.method, bench.lora), {}, numbers);
+  model::Decoder decoder(bench.config, quantization_of(options.method, bench.lora),
+                         decoder_ranks(grid, bench.dist.zero), numbers);
   make_up_weights(decoder);
   if (options.method != "full") {
     decoder.attach_lora(model::resolve_lora(bench.lora.lora, bench.config), 1);
   }
-  DataParallel parallel(nullptr, decoder, 0);
+  DataParallel parallel(&grid, decoder, bench.dist.zero,
+                        gradient_crossing_from_option(bench.dist.gradient_type));
   const model::TrainingShape shape = training_shape(options);
   parallel.gradients().enable(shape.gradients);
   Optimizer optimizer(std::as_const(decoder).trainable(),
                       {.weight_decay = options.weight_decay,
                        .clip_norm = options.clip_norm,
-                       .state = state_type_from_option(options.optimizer_state)});
+                       .state = state_type_from_option(options.optimizer_state),
+                       .offload = offload_of(options).optimizer},
+                      parallel.updated_slices());
 
-  const std::int64_t tokens = shape.rows * shape.length;
+  const std::int64_t tokens = shape.rows * shape.length * grid.data().size();
+  double waited = 0.0;
   for (std::int64_t step = 1; step <= kWarmUp + bench.steps; ++step) {
     if (bench.should_stop && bench.should_stop()) {
       throw Error(ExitCode::kTryAgain, "stopped before the last step");
     }
     const model::Batch batch =
-        make_up_batch(bench.config, shape.rows, shape.length, static_cast<std::uint64_t>(step));
+        make_up_batch(bench.config, shape.rows, shape.length,
+                      static_cast<std::uint64_t>(step * grid.data().size() + grid.data().rank()));
+    grid.world().barrier();
+    if (step == kWarmUp + 1) waited = waited_by(grid);
     const double begun = monotonic_seconds();
     parallel.gradients().zero();
-    const model::LossSum sum = decoder.forward_backward(
-        batch, {.scale = 1.0F / static_cast<float>(tokens), .recompute = shape.recompute});
-    const double norm = parallel.gradient_norm();
-    optimizer.update(decoder.trainable(), parallel.updated_gradients(), step, options.lr, norm);
+    model::StepOptions how{.scale = 1.0F / static_cast<float>(tokens),
+                           .recompute = shape.recompute,
+                           .offload_inputs = shape.offload_inputs};
+    parallel.gradients().observe(how, /*is_last=*/true);
+    if (options.optimizer_in_backward) {
+      how.layer_done = [&](std::int64_t layer) {
+        optimizer.update_layer(decoder.trainable(), layer, step, options.lr);
+      };
+    }
+    const model::LossSum sum = decoder.forward_backward(batch, how);
+    parallel.gradients().end_round(/*is_last=*/true);
+    parallel.finish_gradients();
+    if (options.optimizer_in_backward) {
+      optimizer.end_layers();
+    } else {
+      optimizer.update(decoder.trainable(), parallel.updated_gradients(), step, options.lr,
+                       parallel.gradient_norm());
+      parallel.gather_parameters();
+    }
     if (device.is_cuda()) tensor::synchronize(device);
+    grid.world().barrier();
     if (step > kWarmUp) figures.seconds.push_back(monotonic_seconds() - begun);
     figures.loss = sum.loss / static_cast<double>(sum.targets);
   }
+  grid.check();
+  const double mine = (waited_by(grid) - waited) / static_cast<double>(bench.steps);
+  for (const double of : dist::all_gather_numbers(grid.world(), std::span(&mine, 1))) {
+    figures.waited += of / static_cast<double>(place.size);
+  }
+  figures.ranks = place.size;
   const std::size_t free_after = free_on(device);
   figures.taken = free_before > free_after ? free_before - free_after : 0;
   figures.memory = decoder.memory();
+  figures.memory.gradients += parallel.gradients().bytes();
   figures.optimizer_state = optimizer.bytes();
+  figures.host = figures.memory.host + optimizer.host_bytes();
   figures.tokens = tokens;
   double adapters = 0.0;
   for (const model::Parameter& parameter : std::as_const(decoder).trainable()) {
     adapters += static_cast<double>(parameter.elements());
   }
-  const double keys = keys_seen(bench.config, shape.length) * static_cast<double>(shape.rows);
+  adapters *= grid.tensor().size();
+  const double rows = static_cast<double>(shape.rows * grid.data().size());
+  const double keys = keys_seen(bench.config, shape.length) * rows;
   figures.flops = step_flops(bench.config, options.method == "full" ? 0.0 : adapters,
                              {static_cast<double>(tokens), static_cast<double>(tokens), keys});
   std::vector<double> sorted = figures.seconds;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dist/grid.h"
 #include "model/decoder.h"
 #include "train/options.h"
 
@@ -16,26 +17,34 @@ namespace nativo::train {
 
 struct StepBench {
   model::DecoderConfig config;
-  TrainOptions options;  ///< seq_len T; a step is one batch of micro_batch rows
+  TrainOptions options;  ///< seq_len T; a step is one batch of micro_batch rows, on each rank
   LoraTableOptions lora;
-  std::int64_t steps = 10;  ///< measured, after two that are not
+  DistOptions dist = {};
+  model::Numbers numbers = {};  ///< what this rank computes on
+  dist::Grid* grid = nullptr;   ///< ranks that measure together; null = alone
+  std::int64_t steps = 10;      ///< measured, after two that are not
   std::function<bool()> should_stop = {};
 };
 
 struct StepFigures {
   std::vector<double> seconds;  ///< of each measured step
   double median = 0.0;          ///< of them
-  std::int64_t tokens = 0;      ///< of a step: B*T
+  std::int64_t tokens = 0;      ///< of a step, of all ranks: B*T times the data-parallel ones
   double flops = 0.0;           ///< of a step, as step_flops() counts; recomputation not counted
-  double loss = 0.0;            ///< of the last step: log V and falling, or something is wrong
+  std::int64_t ranks = 1;
+  double waited = 0.0;  ///< seconds of a step that a rank has stood still for others; their mean
+  double loss = 0.0;    ///< of the last step: log V and falling, or something is wrong
   model::DecoderMemory memory;  ///< reserved
   std::size_t optimizer_state = 0;
+  std::size_t host = 0;     ///< pinned beside a GPU
   std::size_t planned = 0;  ///< of both together, before anything was reserved
   std::size_t taken = 0;    ///< on a GPU: what the driver has given meanwhile; 0 = unknown
   std::string device;       ///< its name
 };
 
-/// Throws as Decoder and Optimizer do, and Error(kTryAgain) when stopped.
+/// Collective over the grid's ranks: what is one rank's (memory) is this one's, its `seconds` are
+/// from one meeting of all to the next. Throws as Decoder and Optimizer do, and Error(kTryAgain)
+/// when stopped.
 [[nodiscard]] StepFigures measure_steps(const StepBench& bench);
 
 /// Dense bf16 tensor-core rate of a GPU by its name, TFLOP/s, from NVIDIA's data sheets; 0 =

@@ -19,6 +19,7 @@
 #include "train/monitor.h"
 #include "train/neighbour_memory.h"
 #include "train/optimizer.h"
+#include "train/option_check.h"
 #include "train/plan.h"
 #include "train/schedule.h"
 #include "train/spikes.h"
@@ -38,7 +39,8 @@ AdamWSettings adamw_settings(const TrainOptions& options) {
           .no_decay = options.no_decay,
           .clip_norm = options.clip_norm,
           .state = state_type_from_option(options.optimizer_state),
-          .seed = static_cast<std::uint64_t>(options.seed)};
+          .seed = static_cast<std::uint64_t>(options.seed),
+          .offload = offload_of(options).optimizer};
 }
 
 // Everything that one run of train() works with.
@@ -55,14 +57,19 @@ class Run {
         optimizer_(std::as_const(input.decoder).trainable(), adamw_settings(options_),
                    parallel_.updated_slices()),
         store_(input.dir, input.key, options_.keep, input.disk, &parallel_) {
-    if (input.decoder.numbers().device.is_cuda() && !parallel_.is_alone()) {
-      throw Error(ExitCode::kConfig, "train.device: several ranks train on the CPU only",
-                  "train on one GPU with one rank, or set train.device = \"cpu\"");
-    }
+    check_together(options_, parallel_.grid().world().size());
     parallel_.grid().set_timeout(input.dist.timeout);
-    if (input.dist.neighbour_every > 0 && !parallel_.is_alone()) {
+    // One rank, too: it may be what is left of several.
+    const bool is_lone_gpu = parallel_.is_alone() && input.decoder.numbers().device.is_cuda();
+    if (input.dist.neighbour_every > 0 && is_lone_gpu) {
+      log::warn("dist.neighbour_every: one GPU alone leaves no copies of its state in memory");
+    } else if (input.dist.neighbour_every > 0) {
       memory_.emplace(parallel_, input.dir, input.key, input.dist.neighbour_dir);
     }
+    optimizer_.observe([this](std::span<const std::byte> bytes) {
+      waiting_for_disk([&] { store_.before_change(bytes); });
+      if (memory_) memory_->before_change(bytes);
+    });
   }
 
   TrainResult run() {
@@ -138,7 +145,7 @@ class Run {
       show_life(heartbeat::Phase::kTrain);
       const std::vector<const Row*> rows = plan_.rows(step, state_.row_offset);
       const auto outcome = run_batch(input_.decoder, parallel_, input_.train, rows, options_, step,
-                                     input_.should_stop);
+                                     input_.should_stop, layer_update(step));
       if (!outcome) stop();
       waiting_for_disk([&] { store_.check(); });
       tell_saved();
@@ -205,10 +212,23 @@ class Run {
     return is_last || (every > 0 && step % every == 0);
   }
 
+  // With train.optimizer_in_backward what update() would do, layer by layer.
+  LayerUpdate layer_update(std::int64_t step) {
+    if (!options_.optimizer_in_backward) return {};
+    return [this, step](std::int64_t layer) {
+      optimizer_.update_layer(input_.decoder.trainable(), layer, state_.updates + 1,
+                              schedule_.learning_rate(step));
+    };
+  }
+
   void update(const StepOutcome& outcome, std::int64_t step) {
-    optimizer_.update(input_.decoder.trainable(), parallel_.updated_gradients(), state_.updates + 1,
-                      schedule_.learning_rate(step), outcome.gradient_norm);
-    parallel_.gather_parameters();
+    if (options_.optimizer_in_backward) {
+      optimizer_.end_layers();
+    } else {
+      optimizer_.update(input_.decoder.trainable(), parallel_.updated_gradients(),
+                        state_.updates + 1, schedule_.learning_rate(step), outcome.gradient_norm);
+      parallel_.gather_parameters();
+    }
     if (state_.updates == 0) state_.first_loss = outcome.loss;
     ++state_.updates;
     state_.loss = outcome.loss;
@@ -260,6 +280,7 @@ class Run {
 
   void roll_back(std::int64_t spiked) {
     const TrainState before = state_;
+    if (memory_) memory_->forget();
     const auto loaded = store_.load_at(input_.decoder, optimizer_, rollback_target(spiked));
     if (!loaded) {
       fail(Error(ExitCode::kData,

@@ -98,30 +98,6 @@ std::size_t weight_bytes(const model::DecoderMemory& memory, const model::Decode
   return whole / neighbours;
 }
 
-/// A setting that needs less memory than another.
-struct Change {
-  std::string key;
-  std::string value;
-  std::function<void(TrainOptions&)> apply;
-};
-
-/// In the order of what they cost: first those that change no bit of the result.
-std::vector<Change> all_changes() {
-  std::vector<Change> changes = {
-      {"train.background_checkpoints", "false",
-       [](TrainOptions& of) { of.background_checkpoints = false; }},
-      {"train.micro_batch", "1", [](TrainOptions& of) { of.micro_batch = 1; }},
-      {"train.recompute", "block", [](TrainOptions& of) { of.recompute = "block"; }}};
-  for (const char* state : {"bf16", "int8"}) {
-    changes.push_back({"train.optimizer_state", state,
-                       [state](TrainOptions& of) { of.optimizer_state = state; }});
-  }
-  for (const char* method : {"lora", "qlora-int8", "qlora-nf4"}) {
-    changes.push_back({"train.method", method, [method](TrainOptions& of) { of.method = method; }});
-  }
-  return changes;
-}
-
 }  // namespace
 
 model::TrainingShape training_shape(const TrainOptions& options) {
@@ -132,11 +108,32 @@ model::TrainingShape training_shape(const TrainOptions& options) {
                             fmt::join(model::kRecomputeNames, ", ")));
   }
   const std::int64_t rows = std::max<std::int64_t>(1, options.batch_tokens / options.seq_len);
-  return {.rows = std::min(rows, options.micro_batch),
-          .length = options.seq_len,
-          .recompute = *recompute,
-          .gradients = rows <= options.micro_batch ? model::GradientMemory::kShared
-                                                   : model::GradientMemory::kApart};
+  const bool is_one_batch = rows <= options.micro_batch;
+  model::TrainingShape shape{
+      .rows = std::min(rows, options.micro_batch),
+      .length = options.seq_len,
+      .recompute = *recompute,
+      .gradients = is_one_batch ? model::GradientMemory::kShared : model::GradientMemory::kApart,
+      .offload_inputs = offload_of(options).activations};
+  if (!options.optimizer_in_backward) return shape;
+  const auto excluded = [](bool is, const std::string& what, const char* hint) {
+    if (is) throw Error(ExitCode::kConfig, "train.optimizer_in_backward: " + what, hint);
+  };
+  excluded(options.method != "full", "adapters' gradients take no memory worth it",
+           "remove it, or set train.method = \"full\"");
+  excluded(options.clip_norm > 0.0,
+           "the norm of a gradient is known when all weights are updated, too late to clip it",
+           "set train.clip_norm = 0");
+  excluded(options.on_spike == "skip",
+           "a spike is known when all weights are updated, too late to skip it",
+           "set train.on_spike = \"stop\" or \"rollback\"");
+  excluded(!is_one_batch,
+           fmt::format("a step of {} rows (train.batch_tokens / train.seq_len) is no single "
+                       "micro-batch of {}",
+                       rows, options.micro_batch),
+           "raise train.micro_batch, or lower train.batch_tokens");
+  shape.gradients = model::GradientMemory::kPassing;
+  return shape;
 }
 
 std::size_t TrainingMemory::in(Phase phase) const {
@@ -205,7 +202,7 @@ TrainingMemory training_memory(const model::DecoderConfig& whole, const TrainOpt
   table.pass(Phase::kSave, plan.backward, plan.memory.pass);
   const std::size_t own_state =
       static_cast<std::size_t>(own) * sizeof(float) + state_bytes(state, own);
-  if (ranks.neighbour && ranks.ranks > 1) {  // the last one stays while the next is taken
+  if (ranks.neighbour) {  // the last one stays while the next is taken
     table.from("neighbour", Phase::kForward, 2 * own_state * (per_node < ranks.ranks ? 2 : 1));
   }
   // A copy of all, or of what tensor-parallel ranks have columns of and write as rows.
@@ -213,94 +210,6 @@ TrainingMemory training_memory(const model::DecoderConfig& whole, const TrainOpt
   table.set("snapshot", Phase::kSave,
             static_cast<std::size_t>(share * static_cast<double>(own_state)));
   return memory;
-}
-
-MemoryChoice fitting_choice(const model::DecoderConfig& config, const TrainOptions& options,
-                            const LoraTableOptions& lora, std::size_t available,
-                            const RankCount& ranks) {
-  LoraTableOptions adapters = lora;
-  if (ranks.tensor > 1) adapters.double_quant = false;
-  const auto peak = [&](const std::vector<Change>& changes) {
-    TrainOptions changed = options;
-    for (const Change& change : changes) change.apply(changed);
-    return training_memory(config, changed, adapters, ranks).peak();
-  };
-  std::vector<Change> taken;
-  std::size_t least = peak(taken);
-  for (const Change& change : all_changes()) {
-    if (least <= available) break;
-    std::vector<Change> more = taken;
-    std::erase_if(more, [&](const Change& old) { return old.key == change.key; });
-    more.push_back(change);
-    const std::size_t bytes = peak(more);
-    if (bytes >= least) continue;
-    least = bytes;
-    taken = std::move(more);
-  }
-  // What came earlier may not be needed beside something stronger; what costs most goes first.
-  for (std::size_t i = taken.size(); i-- > 0 && least <= available;) {
-    std::vector<Change> fewer = taken;
-    fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
-    const std::size_t bytes = peak(fewer);
-    if (bytes > available) continue;
-    taken = std::move(fewer);
-    least = bytes;
-  }
-  std::vector<std::string> settings;
-  for (const Change& change : taken) {
-    settings.push_back(fmt::format("{}={}", change.key, change.value));
-  }
-  return {fmt::format("{}", fmt::join(settings, " ")), least};
-}
-
-void require_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                    const LoraTableOptions& lora, std::size_t available, const RankCount& ranks) {
-  const auto human = [](std::size_t bytes) { return human_bytes(static_cast<double>(bytes)); };
-  const std::size_t needed = training_memory(config, options, lora, ranks).peak();
-  if (needed <= available) return;
-  const MemoryChoice choice = fitting_choice(config, options, lora, available, ranks);
-  std::string hint = "choose a smaller model or train.seq_len";
-  if (choice.peak <= available) {
-    hint = fmt::format("it fits with {}: {}", choice.settings, human(choice.peak));
-  } else if (!choice.settings.empty()) {
-    hint = fmt::format("even with {} it needs {}: {}", choice.settings, human(choice.peak), hint);
-  }
-  throw Error(ExitCode::kTryAgain,
-              fmt::format("training this model needs {} of memory{}, {} are available",
-                          human(needed), ranks.ranks > 1 ? " on each rank" : "", human(available)),
-              hint + "; `nativo memory` shows what takes how much");
-}
-
-GpuMemory gpu_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                     const LoraTableOptions& lora) {
-  const Adapted how = adapted(config, options, lora);
-  const model::LoraConfig* adapters = how.lora ? &*how.lora : nullptr;
-  GpuMemory memory;
-  memory.decoder = model::memory_plan(config, how.quantization, adapters, training_shape(options),
-                                      numbers_of(options))
-                       .memory;
-  const std::int64_t trained =
-      adapters != nullptr ? lora_parameter_count(*adapters, config) : config.parameter_count();
-  memory.optimizer_state = state_bytes(state_type_from_option(options.optimizer_state), trained);
-  return memory;
-}
-
-void require_gpu_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                        const LoraTableOptions& lora, std::size_t available) {
-  const auto human = [](std::size_t bytes) { return human_bytes(static_cast<double>(bytes)); };
-  const GpuMemory memory = gpu_memory(config, options, lora);
-  if (memory.total() <= available) return;
-  throw Error(
-      ExitCode::kTryAgain,
-      fmt::format("training this model on {} needs {} there ({} of weights, {} of gradients, {} of "
-                  "optimizer state, {} of activations), {} are available",
-                  options.device, human(memory.total()),
-                  human(memory.decoder.parameters + memory.decoder.quantized_parameters +
-                        memory.decoder.adapters),
-                  human(memory.decoder.gradients), human(memory.optimizer_state),
-                  human(memory.decoder.pass), human(available)),
-      "set train.optimizer_state = \"int8\", train.recompute = \"block\" or a smaller "
-      "train.micro_batch, or train adapters (train.method)");
 }
 
 }  // namespace nativo::train

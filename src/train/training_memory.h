@@ -44,7 +44,8 @@ struct TrainingMemory {
 };
 
 /// What a run computes at a time: micro_batch rows, or the whole step when it has no more, whose
-/// gradients then share memory with activations. Throws Error(kConfig) for an unknown recompute.
+/// gradients then share memory with activations. Throws Error(kConfig) for an unknown recompute, as
+/// offload_of(), and for optimizer_in_backward beside what it excludes.
 [[nodiscard]] model::TrainingShape training_shape(const TrainOptions& options);
 
 /// Measured: the program, its libraries and the tokenizer before there is a model.
@@ -59,12 +60,18 @@ struct RankCount {
   std::int64_t tensor = 1;
   std::int64_t per_node = 0;  ///< ranks on a node; 0 = all
   bool neighbour = false;     ///< states are copied into memory: dist.neighbour_every > 0
+  std::string gradient_type = "auto";
 };
 
 /// `ranks`, `per_node` of them on a node (0 = all), that train as `dist` says.
 [[nodiscard]] inline RankCount rank_count(std::int64_t ranks, std::int64_t per_node,
                                           const DistOptions& dist) {
-  return {ranks, dist.zero, dist.tensor, per_node, dist.neighbour_every > 0};
+  return {.ranks = ranks,
+          .zero = dist.zero,
+          .tensor = dist.tensor,
+          .per_node = per_node,
+          .neighbour = dist.neighbour_every > 0,
+          .gradient_type = dist.gradient_type};
 }
 
 /// What the largest of the ranks of a run of `config` with these options holds; its data, 5 bytes a
@@ -74,40 +81,6 @@ struct RankCount {
                                              const TrainOptions& options,
                                              const LoraTableOptions& lora,
                                              const RankCount& ranks = {});
-
-/// A way to train in less memory.
-struct MemoryChoice {
-  std::string settings;  ///< what differs from the options given: "train.recompute=block ..."
-  std::size_t peak = 0;
-};
-
-/// Settings that bring the peak down to `available` bytes: what changes no bit of the result before
-/// the optimizer's state, that before LoRA, LoRA before a quantised base; none that is not needed.
-/// When nothing fits, those that need least.
-[[nodiscard]] MemoryChoice fitting_choice(const model::DecoderConfig& config,
-                                          const TrainOptions& options, const LoraTableOptions& lora,
-                                          std::size_t available, const RankCount& ranks = {});
-
-/// Throws Error(kTryAgain) when a rank's peak is beyond `available` bytes (of a process that holds
-/// nothing yet); the hint is fitting_choice().
-void require_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                    const LoraTableOptions& lora, std::size_t available,
-                    const RankCount& ranks = {});
-
-/// Bytes that a training on a GPU takes there; the program and its data are on the host.
-struct GpuMemory {
-  model::DecoderMemory decoder;
-  std::size_t optimizer_state = 0;
-
-  [[nodiscard]] std::size_t total() const { return decoder.total() + optimizer_state; }
-};
-/// Of one rank alone. Throws as training_memory() and numbers_of().
-[[nodiscard]] GpuMemory gpu_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                                   const LoraTableOptions& lora);
-
-/// Throws Error(kTryAgain) when that is beyond `available` bytes.
-void require_gpu_memory(const model::DecoderConfig& config, const TrainOptions& options,
-                        const LoraTableOptions& lora, std::size_t available);
 
 /// The classic rule of full fine-tuning in mixed precision: 24 bytes a parameter, without
 /// activations.

@@ -1,5 +1,8 @@
 // Matrix products for the emulated device, in place of cuBLASLt: the formula of ops/cuda/ops.h.
+#include <cuda_runtime_api.h>
+
 #include "ops/cuda/ops.h"
+#include "tensor/device_memory.h"
 
 namespace nativo::ops::cuda {
 namespace {
@@ -12,7 +15,8 @@ void assign(tensor::bf16& to, float x) { to = tensor::to_bf16(x); }
 }  // namespace
 
 template <class T>
-void gemm(const tensor::Device& /*device*/, const Gemm<T>& of) {
+void gemm(const tensor::Device& device, const Gemm<T>& of) {
+  emulation::drain(tensor::compute_stream(device));
   for (std::int64_t i = 0; i < of.m; ++i) {
     for (std::int64_t j = 0; j < of.n; ++j) {
       double sum = 0.0;
@@ -29,6 +33,23 @@ void gemm(const tensor::Device& /*device*/, const Gemm<T>& of) {
     }
   }
 }
+void gemm(const tensor::Device& device, const Fp8Gemm& of) {
+  emulation::drain(tensor::compute_stream(device));
+  for (std::int64_t i = 0; i < of.m; ++i) {
+    for (std::int64_t j = 0; j < of.n; ++j) {
+      double sum = 0.0;
+      for (std::int64_t p = 0; p < of.k; ++p) {
+        sum += static_cast<double>(from_fp8(of.a.codes[i * of.k + p], of.a.format)) *
+               static_cast<double>(from_fp8(of.b.codes[j * of.k + p], of.b.format));
+      }
+      float total = static_cast<float>(sum) * *of.a.scale * *of.b.scale;
+      tensor::bf16& c = of.c[i * of.n + j];
+      if (of.accumulates) total += value_of(c);
+      assign(c, total);
+    }
+  }
+}
+
 template void gemm<float>(const tensor::Device&, const Gemm<float>&);
 template void gemm<tensor::bf16>(const tensor::Device&, const Gemm<tensor::bf16>&);
 

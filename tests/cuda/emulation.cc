@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <array>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -21,6 +24,16 @@ namespace {
 
 constexpr std::size_t kStack = std::size_t{64} << 10;
 
+struct Copy {
+  void* to;
+  const void* from;  ///< null = zeros
+  std::size_t bytes;
+
+  void arrive() const {
+    from == nullptr ? std::memset(to, 0, bytes) : std::memcpy(to, from, bytes);
+  }
+};
+
 enum class State { kReady, kAtBlockBarrier, kAtWarpBarrier, kDone };
 
 struct Thread {
@@ -31,6 +44,9 @@ struct Thread {
   State state = State::kReady;
   uint3 index{};
   unsigned exchanges = 0;  ///< warp operations so far: two in a row use different memory
+  /// Copies that are on their way, and the number of each one's group.
+  std::vector<std::pair<Copy, unsigned>> copies;
+  unsigned groups = 0;  ///< that were ended
 };
 
 struct Lane {
@@ -51,6 +67,50 @@ struct Block {
 };
 
 Block* block = nullptr;
+
+/// In which order blocks run, and a block's warps and lanes between barriers; and how far a warp
+/// goes before another one: to its next warp operation (ascending), to the block's next barrier
+/// (descending; asynchronous copies arrive at once then, else as late as they may), or by chance. A
+/// kernel whose result depends on it has a race.
+struct Order {
+  enum class Kind { kAscending, kDescending, kShuffled };
+  Kind kind = Kind::kAscending;
+  std::uint64_t state = 0x9E3779B97F4A7C15;
+
+  Order() {
+    const char* name = std::getenv("NATIVO_EMULATED_ORDER");
+    if (name == nullptr) return;
+    kind = std::strcmp(name, "descending") == 0 ? Kind::kDescending
+           : std::strcmp(name, "shuffled") == 0 ? Kind::kShuffled
+                                                : Kind::kAscending;
+  }
+  /// That a warp goes at a time.
+  int steps() {
+    if (kind == Kind::kAscending) return 1;
+    if (kind == Kind::kDescending) return INT_MAX;
+    return random() % 4 == 0 ? INT_MAX : 1 + static_cast<int>(random() % 8);
+  }
+  std::uint64_t random() {
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    return state >> 33;
+  }
+  /// 0 .. count - 1 in that order, another one at each call when shuffled.
+  const std::vector<std::uint32_t>& of(std::size_t count, std::vector<std::uint32_t>& places) {
+    if (places.size() == count && kind != Kind::kShuffled) return places;
+    places.resize(count);
+    std::iota(places.begin(), places.end(), 0U);
+    if (kind == Kind::kDescending) std::ranges::reverse(places);
+    for (std::size_t i = count; kind == Kind::kShuffled && i > 1; --i) {
+      std::swap(places[i - 1], places[random() % i]);
+    }
+    return places;
+  }
+};
+
+Order& order() {
+  static Order one;
+  return one;
+}
 
 /// At least `count`; their stacks are kept from launch to launch.
 std::span<Thread> threads_of_all_blocks(std::size_t count) {
@@ -89,11 +149,40 @@ void run_thread() {
   std::abort();
 }
 
+/// Lets the lanes of a warp run to their next barrier; false when none could.
+bool step(std::size_t warp, std::size_t& done) {
+  static std::vector<std::uint32_t> lanes;
+  const auto threads = block->threads.subspan(
+      32 * warp, std::min<std::size_t>(32, block->threads.size() - 32 * warp));
+  bool moved = false;
+  for (const std::uint32_t lane : order().of(threads.size(), lanes)) {
+    Thread& thread = threads[lane];
+    if (thread.state != State::kReady) continue;
+    moved = true;
+    block->current = 32 * warp + lane;
+    threadIdx = thread.index;
+    resume(thread);
+    if (thread.state == State::kDone) ++done;
+  }
+  // The warp passes when all its lanes that live have come.
+  const bool all = std::ranges::all_of(threads, [](const Thread& thread) {
+    return thread.state == State::kAtWarpBarrier || thread.state == State::kDone;
+  });
+  for (Thread& thread : threads) {
+    if (!all || thread.state == State::kDone) continue;
+    thread.state = State::kReady;
+    moved = true;
+  }
+  return moved;
+}
+
 void run_block() {
   std::size_t done = 0;
   for (Thread& thread : block->threads) {
     thread.state = State::kReady;
     thread.exchanges = 0;
+    thread.copies.clear();
+    thread.groups = 0;
     thread.started = false;
     getcontext(&thread.begin);
     thread.begin.uc_stack.ss_sp = thread.stack.get();
@@ -101,30 +190,11 @@ void run_block() {
     thread.begin.uc_link = nullptr;
     makecontext(&thread.begin, run_thread, 0);
   }
+  std::vector<std::uint32_t> warps;
   while (done < block->threads.size()) {
     bool moved = false;
-    for (std::size_t i = 0; i < block->threads.size(); ++i) {
-      Thread& thread = block->threads[i];
-      if (thread.state != State::kReady) continue;
-      moved = true;
-      block->current = i;
-      threadIdx = thread.index;
-      resume(thread);
-      if (thread.state == State::kDone) ++done;
-    }
-    // A warp passes when all its lanes that live have come, a block likewise.
-    for (std::size_t first = 0; first < block->threads.size(); first += 32) {
-      const std::size_t end = std::min(first + 32, block->threads.size());
-      bool all = true;
-      for (std::size_t i = first; i < end; ++i) {
-        const State state = block->threads[i].state;
-        all = all && (state == State::kAtWarpBarrier || state == State::kDone);
-      }
-      for (std::size_t i = first; all && i < end; ++i) {
-        if (block->threads[i].state == State::kDone) continue;
-        block->threads[i].state = State::kReady;
-        moved = true;
-      }
+    for (const std::uint32_t warp : order().of((block->threads.size() + 31) / 32, warps)) {
+      for (int steps = order().steps(); steps > 0 && step(warp, done); --steps) moved = true;
     }
     bool all = done < block->threads.size();
     for (const Thread& thread : block->threads) {
@@ -166,13 +236,10 @@ void run_grid(dim3 grid, dim3 threads, std::size_t shared, const std::function<v
   block = &own;
   blockDim = threads;
   gridDim = grid;
-  for (unsigned z = 0; z < grid.z; ++z) {
-    for (unsigned y = 0; y < grid.y; ++y) {
-      for (unsigned x = 0; x < grid.x; ++x) {
-        blockIdx = {x, y, z};
-        run_block();
-      }
-    }
+  std::vector<std::uint32_t> places;
+  for (const std::uint32_t place : order().of(std::size_t{grid.x} * grid.y * grid.z, places)) {
+    blockIdx = {place % grid.x, place / grid.x % grid.y, place / grid.x / grid.y};
+    run_block();
   }
   block = nullptr;
 }
@@ -193,6 +260,24 @@ const std::uint32_t (*exchange_words(const std::uint32_t* words))[8] {
   std::memcpy(block->warps[warp].words[parity][block->current % 32], words, 32);
   yield(State::kAtWarpBarrier);
   return block->warps[warp].words[parity];
+}
+
+void copy_later(void* to, const void* from, std::size_t bytes) {
+  const Copy copy{to, from, bytes};
+  if (order().kind == Order::Kind::kDescending) return copy.arrive();
+  Thread& thread = block->threads[block->current];
+  thread.copies.emplace_back(copy, thread.groups);
+}
+
+void end_copy_group() { ++block->threads[block->current].groups; }
+
+void await_copies(unsigned pending) {
+  Thread& thread = block->threads[block->current];
+  std::erase_if(thread.copies, [&](const auto& copy) {
+    const bool is_due = copy.second + pending < thread.groups;
+    if (is_due) copy.first.arrive();
+    return is_due;
+  });
 }
 
 void block_barrier() { yield(State::kAtBlockBarrier); }

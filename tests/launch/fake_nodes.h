@@ -13,7 +13,7 @@
 
 namespace nativo::launch {
 
-class FakeNodes final : public Nodes {
+class FakeNodes : public Nodes {
  public:
   explicit FakeNodes(std::vector<std::string> names) : all(std::move(names)) {}
 

@@ -9,6 +9,7 @@
 #include "model/decoder_fixture.h"
 #include "model/golden.h"
 #include "model/hf_directory.h"
+#include "model/memory_plan.h"
 #include "tensor/device_memory.h"
 
 namespace nativo::model {
@@ -152,6 +153,77 @@ TEST_P(OnGpu, WhatIsComputedAgainAndWhereGradientsLieChangesNoBit) {
         EXPECT_EQ(now, expected) << static_cast<int>(rung);
       }
     }
+  }
+}
+
+TEST_P(OnGpu, InputsThatWaitOnTheHostChangeNoBit) {
+  for (const bool adapters : {false, true}) {
+    DecoderConfig config = small_config(true);
+    config.layers = 5;
+    Decoder source(config);
+    randomize(source, 0.2);
+    const auto decoder_of = [&] {
+      Decoder decoder = copy_of(source, numbers());
+      if (adapters) {
+        LoraConfig lora = resolve_lora({.rank = 2, .alpha = 4.0}, config);
+        std::erase_if(lora.modules, [](const auto& module) { return module.layer < 2; });
+        decoder.attach_lora(lora, 3);
+      }
+      decoder.enable_gradients();
+      return decoder;
+    };
+    StepOptions options{.scale = 0.1F, .recompute = Recompute::kBlock};
+    Decoder kept = decoder_of();
+    Decoder offloaded = decoder_of();
+    for (const Batch& batch : {packed_batch(config), plain_batch(config, 3, 20, 1),
+                               plain_batch(config, 2, 20, 4), plain_batch(config, 3, 20, 5)}) {
+      options.offload_inputs = false;
+      const LossSum expected = kept.forward_backward(batch, options);
+      options.offload_inputs = true;
+      EXPECT_EQ(offloaded.forward_backward(batch, options).loss, expected.loss);
+      EXPECT_EQ(gradients(offloaded), gradients(kept)) << "adapters " << adapters;
+    }
+    const MemoryPlan plan = memory_plan(
+        config, {}, kept.lora(),
+        {.rows = 3, .length = 20, .recompute = Recompute::kBlock, .offload_inputs = true},
+        numbers());
+    EXPECT_EQ(offloaded.memory(), plan.memory);
+    EXPECT_LT(offloaded.memory().pass, kept.memory().pass);
+    EXPECT_EQ(kept.memory().host, 0U);
+  }
+}
+
+// Products in FP8 err by some per cent, and by the same bits whatever is computed again.
+TEST_P(OnGpu, ProductsInFp8) {
+  if (numbers().type != tensor::DType::kBf16) GTEST_SKIP() << "FP8 goes with bf16";
+  DecoderConfig config = small_config(false);
+  config.hidden_size = 32;
+  config.intermediate_size = 48;
+  config.heads = 4;
+  config.kv_heads = 2;
+  config.head_dim = 8;
+  Decoder here(config);
+  randomize(here, 0.15);
+  const Batch batch = plain_batch(config, 2, 16, 1);
+  here.enable_gradients();
+  const double expected = here.forward_backward(batch, {.scale = 0.1F}).loss;
+  Numbers fp8 = numbers();
+  fp8.fp8 = true;
+  std::vector<float> first;
+  for (const Recompute rung : {Recompute::kNothing, Recompute::kBlock}) {
+    Decoder there = copy_of(here, fp8);
+    there.enable_gradients();
+    const double loss = there.forward_backward(batch, {.scale = 0.1F, .recompute = rung}).loss;
+    EXPECT_NEAR(loss / expected, 1.0, 0.02);
+    const std::vector<float> now = gradients(there);
+    const double error = reference::relative_error(now, gradients(here));
+    EXPECT_GT(error, 0.01);  // it is not bf16
+    EXPECT_LT(error, 0.25);  // a gradient has three significant bits
+    if (first.empty()) first = now;
+    EXPECT_EQ(now, first);
+    EXPECT_EQ(
+        there.memory(),
+        memory_plan(config, {}, nullptr, {.rows = 2, .length = 16, .recompute = rung}, fp8).memory);
   }
 }
 

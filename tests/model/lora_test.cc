@@ -336,7 +336,7 @@ TEST(Lora, AQuantisedBaseIsPlannedAtItsBitsAWeight) {
   EXPECT_NEAR(bits({ops::QuantFormat::kNf4, ops::ScaleFormat::kDouble}), 4.13, 0.01);
   EXPECT_EQ(plan_quantized(config, {}).bytes(), 0U);
   const LoraConfig lora = resolve_lora({.rank = 8, .dropout = 0.1}, config);
-  const LinearScratch scratch = linear_scratch(config, {}, &lora, 100);
+  const LinearScratch scratch = linear_scratch(config, {}, &lora, 100, {});
   EXPECT_EQ(scratch.panel, 0);
   EXPECT_EQ(scratch.hidden, 800);
   EXPECT_EQ(scratch.dropped, 100 * 512);  // down_proj's input

@@ -101,10 +101,47 @@ TEST_P(RecomputeTest, EveryRungGivesTheSameBits) {
   }
 }
 
+/// The gradients of each layer as they are when layer_done is called for it, one behind the other.
+std::vector<float> passing_gradients(Decoder& decoder, const Batch& batch, StepOptions options) {
+  std::vector<std::vector<float>> of(decoder.trainable().size());
+  options.layer_done = [&](std::int64_t layer) {
+    for (std::size_t i = 0; i < of.size(); ++i) {
+      const Parameter& parameter = decoder.trainable()[i];
+      if (parameter.layer != layer) continue;
+      EXPECT_TRUE(of[i].empty()) << parameter.name;
+      of[i].assign(parameter.gradient.begin(), parameter.gradient.end());
+      std::ranges::fill(parameter.gradient, 1e9F);  // nobody wants it any more
+    }
+  };
+  static_cast<void>(decoder.forward_backward(batch, options));
+  std::vector<float> flat;
+  for (const std::vector<float>& one : of) flat.insert(flat.end(), one.begin(), one.end());
+  return flat;
+}
+
+TEST_P(RecomputeTest, PassingGradientsAreThereWhenTheirLayerIsDone) {
+  const auto& [config, method] = GetParam();
+  if (method.lora) GTEST_SKIP() << "adapters' gradients lie apart";
+  const Batch batch = noisy_batch(config);
+  for (const Recompute rung : kRungs) {
+    Decoder whole = decoder_of(config, method);
+    whole.enable_gradients();
+    static_cast<void>(whole.forward_backward(batch, step_options(rung)));
+    Decoder decoder = decoder_of(config, method);
+    decoder.enable_gradients(GradientMemory::kPassing);
+    for (int step = 0; step < 2; ++step) {  // the second finds what the first has left
+      decoder.zero_gradients();
+      EXPECT_TRUE(passing_gradients(decoder, batch, step_options(rung)) == trained_gradients(whole))
+          << recompute_name(rung);
+    }
+  }
+}
+
 TEST_P(RecomputeTest, TheMemoryIsThePlans) {
   const auto& [config, method] = GetParam();
   const Batch batch = noisy_batch(config);
-  for (const GradientMemory memory : {GradientMemory::kApart, GradientMemory::kShared}) {
+  for (const GradientMemory memory :
+       {GradientMemory::kApart, GradientMemory::kShared, GradientMemory::kPassing}) {
     for (const Recompute rung : kRungs) {
       Decoder decoder = decoder_of(config, method);
       decoder.enable_gradients(memory);
@@ -163,6 +200,20 @@ TEST(Recompute, SharedGradientsCostLittleBesideTheActivations) {
   const DecoderMemory shared = plan(GradientMemory::kShared);
   EXPECT_EQ(shared.gradients, 0U);
   EXPECT_LT(shared.pass - apart.pass, apart.gradients / 4);
+}
+
+TEST(Recompute, PassingGradientsNeedALayersMemory) {
+  const auto plan = [](GradientMemory memory) {
+    return memory_plan(
+               large_config(), {}, nullptr,
+               {.rows = 4, .length = 512, .recompute = Recompute::kBlock, .gradients = memory})
+        .memory;
+  };
+  const auto others = 4 * static_cast<std::size_t>(layer_numbers(large_config()).others);
+  EXPECT_EQ(plan(GradientMemory::kPassing).gradients, 0U);
+  EXPECT_LT(plan(GradientMemory::kPassing).pass,
+            plan(GradientMemory::kApart).pass + others);  // they are the largest there is at a time
+  EXPECT_LT(2 * plan(GradientMemory::kPassing).pass, plan(GradientMemory::kShared).pass);
 }
 
 TEST(Recompute, SharedGradientsAreThoseOfTheLastBatch) {

@@ -23,7 +23,7 @@ TEST(CrossEntropy, AgreesWithTheReference) {
     std::vector<double> log_prob(9);
     std::vector<std::int32_t> argmax(9);
     cross_entropy_forward(view(std::as_const(logits), {9, vocabulary}), targets, log_prob, argmax);
-    EXPECT_LT(relative_error(log_prob, expected), kF32);
+    EXPECT_LT(relative_error(log_prob, expected), kF32Bound);
     for (std::size_t row = 0; row < 9; ++row) {
       const auto begin = logits.begin() + static_cast<std::ptrdiff_t>(row * columns);
       EXPECT_EQ(argmax[row], std::max_element(begin, begin + vocabulary) - begin);
@@ -36,7 +36,7 @@ TEST(CrossEntropy, AgreesWithTheReference) {
     EXPECT_EQ(same, log_prob);
     for (std::size_t row = 0; row < 9; ++row) EXPECT_EQ(loss[row], -log_prob[row]);
     EXPECT_LT(relative_error(logits, reference::cross_entropy_backward(x, targets, columns, 0.25)),
-              kF32);
+              kF32Bound);
   }
 }
 
@@ -78,10 +78,10 @@ TEST_P(CrossEntropyAdditions, LossIsTheReferencesAndTheGradientItsDifference) {
     std::vector<double> loss(5);
     cross_entropy_forward_backward(view(logits, {5, vocabulary}), targets,
                                    {0.25F, z_loss, smoothing}, log_prob, loss);
-    EXPECT_LT(relative_error(log_prob, reference::log_prob(x, targets, columns)), kF32);
+    EXPECT_LT(relative_error(log_prob, reference::log_prob(x, targets, columns)), kF32Bound);
     EXPECT_LT(
         relative_error(loss, reference::smoothed_loss(x, targets, columns, z_loss, smoothing)),
-        kF32);
+        kF32Bound);
     const auto expected = reference::finite_difference(
         [&](const auto& v) {
           double sum = 0.0;
@@ -94,7 +94,7 @@ TEST_P(CrossEntropyAdditions, LossIsTheReferencesAndTheGradientItsDifference) {
         x);
     // A vocabulary of one has no gradient but the z-loss's.
     if (vocabulary > 1 || z_loss > 0.0) {
-      EXPECT_LT(relative_error(logits, expected), kF32);
+      EXPECT_LT(relative_error(logits, expected), kF32Bound);
     }
   }
 }
@@ -112,8 +112,8 @@ TEST(CrossEntropy, AgreesWithTorch) {
   std::vector<double> loss(2);
   cross_entropy_forward_backward(view(logits, {2, 5}), std::vector<std::int32_t>{3, 0},
                                  {.z_loss = 1e-2, .label_smoothing = 0.1}, log_prob, loss);
-  EXPECT_LT(relative_error(loss, expected_loss), kF32);
-  EXPECT_LT(relative_error(logits, expected_gradient), kF32);
+  EXPECT_LT(relative_error(loss, expected_loss), kF32Bound);
+  EXPECT_LT(relative_error(logits, expected_gradient), kF32Bound);
 }
 
 TEST(CrossEntropy, LargeLogitsDoNotOverflow) {

@@ -45,7 +45,7 @@ class OnEveryDevice : public testing::TestWithParam<Arithmetic> {
   [[nodiscard]] const Device& device() const { return GetParam().device; }
   /// The bound on a relative error: a result is rounded once, to 24 bits or to 8 (at most 2^-9 of
   /// it), from inputs that the reference has, too.
-  [[nodiscard]] double bound() const { return GetParam().is_bf16 ? 3e-3 : kF32; }
+  [[nodiscard]] double bound() const { return GetParam().is_bf16 ? 3e-3 : kF32Bound; }
   /// The same after an intermediate result that is rounded as well.
   [[nodiscard]] double twice() const { return 2 * bound(); }
 

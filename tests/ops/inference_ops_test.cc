@@ -40,7 +40,7 @@ TEST(RowGemm, AgreesWithTheReferenceAndRowsStandAlone) {
       std::vector<float> y(rows * outputs, 9.0F);
       row_linear(view(xf, {size(rows), size(inputs)}), weight, bf, Epilogue::kRelu, 0,
                  view(y, {size(rows), size(outputs)}));
-      EXPECT_LT(relative_error(y, expected), kF32) << name;
+      EXPECT_LT(relative_error(y, expected), kF32Bound) << name;
       for (std::size_t n = 0; n < rows; ++n) {
         std::vector<float> alone(outputs, 9.0F);
         row_linear(View<const float>(xf.data() + n * inputs, {1, size(inputs)}), weight, bf,
@@ -167,13 +167,13 @@ TEST(RowAttention, AgreesWithTheFormula) {
         const AttentionQuery one{qf.data(), position, weights_beside.data(), alone.data()};
         row_attention(shape, {&one, 1}, keys, values);
         EXPECT_EQ(out, alone) << name;
-        EXPECT_LT(relative_error(out, expected), kF32) << name;
+        EXPECT_LT(relative_error(out, expected), kF32Bound) << name;
         for (std::size_t h = heads; h-- > 0;) {
           for (std::size_t j = count; j < stride; ++j) EXPECT_EQ(weights[h * stride + j], 0.0F);
           const auto end = weights.begin() + static_cast<std::ptrdiff_t>((h + 1) * stride);
           weights.erase(end - static_cast<std::ptrdiff_t>(stride - count), end);
         }
-        EXPECT_LT(relative_error(weights, softmax), kF32) << name;
+        EXPECT_LT(relative_error(weights, softmax), kF32Bound) << name;
       });
     }
   }

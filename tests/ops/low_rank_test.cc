@@ -60,15 +60,15 @@ TEST(LowRank, EqualsALayerWithTheWholeProductAsItsWeight) {
     low_rank_forward(view(xf, in), adapter, scratch, view(y, out));
     auto expected = reference::linear(x, weight, c.rows, c.width, c.inputs);
     for (std::size_t i = 0; i < y.size(); ++i) expected[i] += dy[i];
-    EXPECT_LT(relative_error(y, expected), kF32);
+    EXPECT_LT(relative_error(y, expected), kF32Bound);
 
     std::vector<float> dx(c.rows * c.inputs, 9.0F);
     low_rank_backward_input(view(dyf, out), adapter, scratch, view(dx, in), Write::kOverwrite);
     expected = reference::linear_dx(dy, weight, c.rows, c.width, c.inputs);
-    EXPECT_LT(relative_error(dx, expected), kF32);
+    EXPECT_LT(relative_error(dx, expected), kF32Bound);
     low_rank_backward_input(view(dyf, out), adapter, scratch, view(dx, in), Write::kAccumulate);
     for (double& value : expected) value *= 2.0;
-    EXPECT_LT(relative_error(dx, expected), kF32);
+    EXPECT_LT(relative_error(dx, expected), kF32Bound);
 
     // From the gradient of the whole weight by the chain rule.
     const auto dweight = reference::linear_dweight(dy, x, c.rows, c.width, c.inputs);
@@ -87,8 +87,8 @@ TEST(LowRank, EqualsALayerWithTheWholeProductAsItsWeight) {
     std::vector<float> db = bf;
     low_rank_backward_weight(view(dyf, out), view(xf, in), adapter, scratch,
                              view(da, adapter.a.shape()), view(db, adapter.b.shape()));
-    EXPECT_LT(relative_error(da, expected_da), kF32);
-    EXPECT_LT(relative_error(db, expected_db), kF32);
+    EXPECT_LT(relative_error(da, expected_da), kF32Bound);
+    EXPECT_LT(relative_error(db, expected_db), kF32Bound);
   }
 }
 

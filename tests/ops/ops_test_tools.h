@@ -51,7 +51,7 @@ void on_instruction_sets(const Body& body) {
 }
 
 /// One operation in f32 against f64 from equal inputs: a few roundings of 6e-8.
-inline constexpr double kF32 = 2e-6;
+inline constexpr double kF32Bound = 2e-6;
 /// A central difference in f64 with step 1e-5: its own error.
 inline constexpr double kDifference = 1e-7;
 

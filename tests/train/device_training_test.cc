@@ -8,8 +8,11 @@
 #include "base/error.h"
 #include "model/model_size.h"
 #include "tensor/device_memory.h"
+#include "train/gpu_memory.h"
 #include "train/micro.h"
 #include "train/optimizer.h"
+#include "train/slow_disk.h"
+#include "train/step_bench.h"
 #include "train/training_memory.h"
 
 namespace nativo::train {
@@ -71,6 +74,23 @@ TEST_P(DeviceTraining, TheLossFallsAsOnTheCpu) {
   }
 }
 
+TEST_P(DeviceTraining, TheLossFallsInFp8) {
+  if (!is_bf16()) GTEST_SKIP() << "FP8 goes with bf16";
+  std::vector<double> losses;
+  model::Numbers fp8 = GetParam();
+  fp8.fp8 = true;
+  for (const model::Numbers& numbers : {model::Numbers{}, fp8}) {
+    model::Decoder decoder = decoder_on(numbers);
+    TrainInput input = micro::input(decoder, root_ / (numbers.fp8 ? "fp8" : "cpu"));
+    input.options.max_steps = 12;
+    const TrainResult result = train(input);
+    EXPECT_LT(result.loss, result.first_loss);
+    losses.push_back(result.loss);
+  }
+  EXPECT_NE(losses[0], losses[1]);
+  EXPECT_NEAR(losses[1] / losses[0], 1.0, 0.06);
+}
+
 TEST_P(DeviceTraining, StoppedAndResumedIsBitIdentical) {
   for (const char* state : {"f32", "bf16", "int8"}) {
     model::Decoder whole = decoder_on(GetParam());
@@ -92,6 +112,88 @@ TEST_P(DeviceTraining, StoppedAndResumedIsBitIdentical) {
     resumed.options = input.options;
     EXPECT_GT(train(resumed).resumed_from, 0);
     EXPECT_EQ(trained_weights(second), trained_weights(whole)) << state;
+  }
+}
+
+// What waits on the host, and updates inside the backward pass, change nothing but memory; a run
+// may go on without them.
+TEST_P(DeviceTraining, OffloadingChangesNoBit) {
+  for (const char* state : {"f32", "bf16", "int8"}) {
+    TrainOptions options = micro::options();
+    options.device = "cuda";
+    options.precision = is_bf16() ? "bf16" : "f32";
+    options.optimizer_state = state;
+    options.recompute = "block";
+    options.micro_batch = 3;
+    options.clip_norm = 0.0;
+    options.max_steps = 6;
+    options.checkpoint_every = 3;
+    model::Decoder plain = decoder_on(GetParam());
+    TrainInput input = micro::input(plain, root_ / state / "plain");
+    input.options = options;
+    const TrainResult expected = train(input);
+
+    model::Decoder offloaded = decoder_on(GetParam());
+    TrainInput other = micro::input(offloaded, root_ / state / "offloaded");
+    other.options = options;
+    other.options.offload = {"optimizer", "activations"};
+    other.options.optimizer_in_backward = true;
+    int asked = 0;
+    other.should_stop = [&] { return ++asked > 4; };
+    EXPECT_THROW(static_cast<void>(train(other)), Error);
+    other.should_stop = {};
+    EXPECT_GT(train(other).resumed_from, 0);
+    EXPECT_EQ(trained_weights(offloaded), trained_weights(plain)) << state;
+    EXPECT_EQ(micro::checkpoint_bytes(other.dir, 6), micro::checkpoint_bytes(input.dir, 6));
+    EXPECT_GT(expected.loss, 0.0);
+  }
+}
+
+TEST_P(DeviceTraining, StepsAreMeasuredAgainstTheirPlan) {
+  StepBench bench{.config = micro::config(), .options = micro::options(), .lora = {}, .steps = 1};
+  bench.numbers = GetParam();
+  bench.config.vocab_size = 2048;
+  bench.config.hidden_size = 64;
+  bench.options.device = "cuda";
+  bench.options.precision = is_bf16() ? "bf16" : "f32";
+  bench.options.recompute = "block";
+  bench.options.clip_norm = 0.0;
+  for (const bool offloads : {false, true}) {
+    bench.options.optimizer_in_backward = offloads;
+    if (offloads) bench.options.offload = {"optimizer", "activations"};
+    const StepFigures figures = measure_steps(bench);
+    const auto reserved = static_cast<double>(figures.memory.total() + figures.optimizer_state);
+    EXPECT_NEAR(reserved / static_cast<double>(figures.planned), 1.0, 0.01);
+    EXPECT_EQ(figures.host > 0, offloads);
+  }
+}
+
+// The disk is so slow that checkpoints are copied by the updates that follow them: weights from the
+// GPU, moments from where they wait for it.
+TEST_P(DeviceTraining, CheckpointsInTheBackgroundAreOfTheirStep) {
+  micro::SlowDisk slow;
+  for (const char* state : {"f32", "bf16", "int8"}) {
+    std::string bytes[2];
+    for (const bool background : {false, true}) {
+      model::Decoder decoder = decoder_on(GetParam());
+      const auto folder = root_ / state / (background ? "background" : "waiting");
+      TrainInput input = micro::input(decoder, folder,
+                                      background ? static_cast<io::Disk&>(slow) : io::quick_disk());
+      input.options.max_steps = 4;
+      input.options.checkpoint_every = 1;
+      input.options.eval_every = 0;
+      input.options.keep = 100;
+      input.options.optimizer_state = state;
+      input.options.background_checkpoints = background;
+      input.options.device = "cuda";
+      input.options.precision = is_bf16() ? "bf16" : "f32";
+      if (background) input.options.offload = {"optimizer"};
+      static_cast<void>(train(input));
+      for (std::int64_t step = 1; step <= 4; ++step) {
+        bytes[background ? 1 : 0] += micro::checkpoint_bytes(folder, step);
+      }
+    }
+    EXPECT_TRUE(bytes[0] == bytes[1]) << state;
   }
 }
 
@@ -121,6 +223,37 @@ TEST(TrainingDevice, SevenBillionParametersFitOneGpu) {
   EXPECT_LT(total, 64e9);
 }
 
+TEST(TrainingDevice, SevenBillionParametersFitASmallGpuWithTheHostsHelp) {
+  TrainOptions options;
+  options.device = "cuda";
+  options.optimizer_state = "int8";
+  options.recompute = "block";
+  options.seq_len = 2048;
+  options.micro_batch = 4;
+  options.batch_tokens = 8192;
+  options.clip_norm = 0.0;
+  options.optimizer_in_backward = true;
+  options.offload = {"optimizer", "activations"};
+  const model::DecoderConfig config = model::model_size("7b").config;
+  const GpuMemory memory = gpu_memory(config, options, {});
+  EXPECT_LT(static_cast<double>(memory.total()), 24e9);
+  EXPECT_GT(static_cast<double>(memory.pinned), 2.0 * static_cast<double>(config.parameter_count()));
+}
+
+TEST(TrainingDevice, WhatCannotBeOffloadedIsRefused) {
+  TrainOptions options = micro::options();
+  options.offload = {"optimizer"};
+  EXPECT_THROW(static_cast<void>(offload_of(options)), Error);  // on the CPU
+  options.device = "cuda";
+  EXPECT_TRUE(offload_of(options).optimizer);
+  options.offload = {"activations"};
+  EXPECT_THROW(static_cast<void>(offload_of(options)), Error);  // recompute = norms
+  options.recompute = "block";
+  EXPECT_TRUE(offload_of(options).activations);
+  options.offload = {"weights"};
+  EXPECT_THROW(static_cast<void>(offload_of(options)), Error);
+}
+
 TEST(TrainingDevice, OptionsAreChecked) {
   TrainOptions options;
   EXPECT_EQ(numbers_of(options), model::Numbers{});
@@ -128,7 +261,11 @@ TEST(TrainingDevice, OptionsAreChecked) {
   EXPECT_EQ(numbers_of(options), kBf16);
   options.precision = "f32";
   EXPECT_EQ(numbers_of(options), kF32);
+  options.precision = "fp8";
+  EXPECT_TRUE(numbers_of(options).fp8);
+  EXPECT_EQ(numbers_of(options).type, tensor::DType::kBf16);
   options.device = "cpu";
+  EXPECT_THROW(static_cast<void>(numbers_of(options)), Error);
   options.precision = "bf16";
   EXPECT_THROW(static_cast<void>(numbers_of(options)), Error);
   options.device = "tpu";

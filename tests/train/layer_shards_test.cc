@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "model/hf_directory.h"
 #include "model/memory_plan.h"
@@ -152,6 +155,64 @@ TEST_F(LayerShardsTest, TheSavedModelIsWholeAndLoadedInParts) {
     });
     fs::remove_all(root_ / "whole");
     fs::remove_all(root_ / "parts");
+  }
+}
+
+/// A number that says which element of which parameter it is.
+float expected_value(const model::Parameter& parameter, std::size_t element) {
+  return static_cast<float>(parameter.name.size() * 1000) + static_cast<float>(element % 4099);
+}
+
+TEST_F(LayerShardsTest, ARankReadsNoMoreThanItKeeps) {
+  for (const std::int64_t tensor : {1, 2}) {
+    const Nodes nodes{0, 0, 1, 1, 2, 2};
+    std::vector<std::map<std::string, std::size_t>> read(nodes.size());  // numbers, by rank
+    dist::threads::run_ranks(nodes, [&](dist::Communicator& ranks) {
+      dist::Grid grid(&ranks, tensor);
+      model::Decoder decoder(config_, {}, decoder_ranks(grid, 3));
+      auto& mine = read[static_cast<std::size_t>(ranks.rank())];
+      decoder.load([&](const model::Parameter& piece, std::span<float> values) {
+        mine[piece.name] += values.size();
+        model::for_runs(piece.part, 0, values.size(),
+                        [&](std::size_t here, std::size_t there, std::size_t length) {
+                          for (std::size_t i = 0; i < length; ++i) {
+                            values[here + i] = expected_value(piece, there + i);
+                          }
+                        });
+      });
+      for (std::size_t p = 0; p < decoder.parameters().size(); ++p) {
+        const model::Parameter& parameter = decoder.parameters()[p];
+        std::vector<float> values(parameter.value.size());
+        decoder.read_merged(p, values);
+        std::vector<float> expected(values.size());
+        model::for_runs(parameter.part, 0, values.size(),
+                        [&](std::size_t here, std::size_t there, std::size_t length) {
+                          for (std::size_t i = 0; i < length; ++i) {
+                            expected[here + i] = expected_value(parameter, there + i);
+                          }
+                        });
+        EXPECT_TRUE(values == expected) << parameter.name;
+      }
+      const model::Shards shards(std::as_const(decoder).parameters(), grid.data().size());
+      for (const model::Slice& slice : shards.slices(grid.data().rank())) {
+        const model::Parameter& parameter = decoder.parameters()[slice.parameter];
+        if (parameter.layer < 0 || parameter.layer == config_.layers) continue;
+        EXPECT_EQ(mine[parameter.name], slice.count) << parameter.name;
+      }
+    });
+    std::map<std::string, std::size_t> sums;
+    for (const auto& of_rank : read) {
+      for (const auto& [name, count] : of_rank) sums[name] += count;
+    }
+    const model::Decoder whole(config_);
+    for (const model::Parameter& parameter : whole.parameters()) {
+      const bool is_layers = parameter.layer >= 0 && parameter.layer < config_.layers;
+      // Tensor-parallel ranks have parts of the projections, and the rest each. What is no layer's
+      // is whole on all three nodes.
+      const bool is_projection = parameter.name.find("_proj.weight") != std::string::npos;
+      const std::size_t times = (is_layers ? 1U : 3U) * (is_projection || tensor == 1 ? 1U : 2U);
+      EXPECT_EQ(sums[parameter.name], parameter.elements() * times) << parameter.name;
+    }
   }
 }
 

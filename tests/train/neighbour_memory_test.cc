@@ -4,14 +4,21 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <limits>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/hash.h"
+#include "train/plan.h"
 #include "train/ranks.h"
+#include "train/slow_disk.h"
 
 namespace nativo::train {
 namespace {
@@ -49,17 +56,29 @@ class NeighbourMemoryTest : public micro::RanksTest {
     input.options.eval_every = 0;
     input.options.micro_batch = 8;  // one a step: asked once after each
     input.heldout.clear();
-    if (lost_after_ == 0) return;
     // All processes end at once, when the copy is whole.
-    const std::size_t parts = static_cast<std::size_t>(place.size) * (place.nodes > 1 ? 2U : 1U);
-    input.should_stop = [this, parts, steps = std::int64_t{0}]() mutable {
-      if (++steps < lost_after_) return false;
-      const std::string name = fmt::format("step-{:08}", copy_);
-      for (int i = 0; i < 3000 && files(name).size() < parts; ++i) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      }
+    input.should_stop = [this, place, rank = grid.world().rank(),
+                         steps = std::int64_t{0}]() mutable {
+      ++steps;
+      if (after_step_) after_step_(rank, steps);
+      if (lost_after_ == 0 || steps < lost_after_) return false;
+      wait_for_copy(static_cast<std::size_t>(place.size) * (place.nodes > 1 ? 2U : 1U));
       throw Error(ExitCode::kInternal, "killed");
     };
+  }
+
+  /// Returns when `parts` of the copy of step copy_ are there.
+  void wait_for_copy(std::size_t parts) const {
+    const std::string name = fmt::format("step-{:08}", copy_);
+    for (int i = 0; i < 3000 && files(name).size() < parts; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+
+  /// Of a run's parts on a node.
+  fs::path folder_of(const std::string& name, int node) const {
+    return memory_of(node) /
+           ("nativo-" + xxh128_hex(fs::absolute(root_ / name).lexically_normal().native()));
   }
 
   /// `after` so many steps, when the copy of step `copy` is whole.
@@ -83,7 +102,8 @@ class NeighbourMemoryTest : public micro::RanksTest {
   std::int64_t every_ = kEvery;
   std::int64_t lost_after_ = 0;
   std::int64_t copy_ = 0;
-  int broken_node_ = -1;  ///< whose memory is none
+  std::function<void(int rank, std::int64_t steps)> after_step_;  ///< on every rank's thread
+  int broken_node_ = -1;                                          ///< whose memory is none
   micro::Change change_;
 };
 
@@ -132,9 +152,18 @@ TEST_F(NeighbourMemoryTest, OtherRanksThanThoseThatLeftItGoOn) {
   run("undisturbed", {0, 0, 1, 1});
   lose("lost", {0, 0, 1, 1}, 5, 4);
   fs::remove_all(memory_of(1));
-  const Outcome outcome = run("lost", {0, 0, 0});
-  EXPECT_EQ(outcome.result.resumed_from, 4);
-  expect_close("lost", "undisturbed", micro::kOrder);
+  fs::copy(root_ / "lost", root_ / "saved", fs::copy_options::recursive);
+  fs::copy(memory_of(0), root_ / "parts", fs::copy_options::recursive);
+  for (const Nodes& nodes : {Nodes{0, 0, 0}, Nodes{0}}) {
+    const Outcome outcome = run("lost", nodes);
+    EXPECT_EQ(outcome.result.resumed_from, 4) << nodes.size();
+    expect_close("lost", "undisturbed", micro::kOrder);
+    EXPECT_FALSE(fs::exists(folder_of("lost", 0)));
+    fs::remove_all(root_ / "lost");
+    fs::remove_all(memory_of(0));
+    fs::copy(root_ / "saved", root_ / "lost", fs::copy_options::recursive);
+    fs::copy(root_ / "parts", memory_of(0), fs::copy_options::recursive);
+  }
 }
 
 void damage(const fs::path& path) {
@@ -207,6 +236,42 @@ TEST_F(NeighbourMemoryTest, WhatAnOlderStartLeavesLaterIsNotUsed) {
   EXPECT_TRUE(outcome.weights == wanted.weights);
 }
 
+// The example that comes at step 6 has an infinite loss.
+void spike_at_6(TrainInput& input) {
+  input.options.batch_tokens = 3 * input.options.seq_len;  // one epoch
+  input.options.on_spike = "rollback";
+  input.options.no_decay = {"embed_tokens"};  // infinity less infinity is not a number
+  input.decoder.parameters()[0].value[2047 * 16] = std::numeric_limits<float>::infinity();
+  TrainPlan plan(input.train, input.options, input.decoder.config());
+  input.train[plan.rows(6, 0).back()->pieces[0].example].tokens[1] = 2047;
+}
+
+TEST_F(NeighbourMemoryTest, AfterARollbackWhatWasTakenBeforeIsNotUsed) {
+  change_ = spike_at_6;
+  const Outcome wanted = run("undisturbed", {0, 1}, change_);
+  ASSERT_EQ(wanted.result.rollbacks, 1);
+  const std::string part = "step-00000004.start-0.rank-0.neighbour";
+  for (const bool is_mixed : {false, true}) {
+    const std::string name = is_mixed ? "mixed" : "whole";
+    after_step_ = [&](int rank, std::int64_t steps) {
+      if (steps != 5 || rank != 0) return;
+      wait_for_copy(4);
+      fs::copy_file(folder_of(name, 1) / part, root_ / "aside",
+                    fs::copy_options::overwrite_existing);
+    };
+    // Steps 1 to 5, 4 and 5 once more.
+    lose(name, {0, 1}, 7, 4);
+    after_step_ = {};
+    fs::remove_all(memory_of(0));
+    if (is_mixed) {
+      fs::rename(root_ / "aside", folder_of(name, 1) / part);
+    }
+    const Outcome outcome = run(name, {0, 1}, change_);
+    EXPECT_EQ(outcome.result.resumed_from, is_mixed ? 3 : 4);
+    EXPECT_TRUE(outcome.weights == wanted.weights);
+  }
+}
+
 TEST_F(NeighbourMemoryTest, OfAnotherTrainingItIsNotUsed) {
   lose("lost", {0, 1}, 2, 2);
   Outcome outcome;
@@ -223,6 +288,94 @@ TEST_F(NeighbourMemoryTest, WithoutMemoryTrainingGoesOnWithoutCopies) {
   Outcome outcome;
   const std::string log = said([&] { outcome = run("without", {0, 1}); });
   EXPECT_NE(log.find("no state is kept in memory"), std::string::npos) << log;
+  EXPECT_TRUE(outcome.weights == wanted.weights);
+}
+
+TEST_F(NeighbourMemoryTest, WhatFailsLaterGivesAllMemoryBackAtOnce) {
+  const Outcome wanted = run("wanted", {0, 1});
+  // A folder where a file belongs: the copy of step 6 gets no memory, that of step 4 no name.
+  for (const char* in_the_way :
+       {"step-00000006.start-0.rank-1.own.partial", "step-00000004.start-0.rank-0.neighbour"}) {
+    bool is_checked = false;
+    after_step_ = [&](int rank, std::int64_t steps) {
+      if (rank == 1 && steps == 1) fs::create_directory(folder_of("failing", 1) / in_the_way);
+      if (rank != 0 || steps != 6) return;
+      EXPECT_TRUE(files("step").empty()) << in_the_way;
+      is_checked = true;
+    };
+    Outcome outcome;
+    const std::string log = said([&] { outcome = run("failing", {0, 1}); });
+    EXPECT_NE(log.find("no state is kept in memory"), std::string::npos) << log;
+    EXPECT_TRUE(is_checked);
+    EXPECT_TRUE(outcome.weights == wanted.weights);
+    fs::remove_all(root_ / "failing");
+  }
+}
+
+TEST_F(NeighbourMemoryTest, AFolderOfSomebodyElseIsNotTouched) {
+  const fs::path others = root_ / "others";
+  const std::string part = "step-00000004.start-0.rank-0.own";
+  fs::create_directories(others);
+  fs::create_directories(folder_of("run", 1));
+  fs::permissions(folder_of("run", 1), fs::perms::owner_all);
+  for (const fs::path& folder : {others, folder_of("run", 1)}) std::ofstream(folder / part) << "?";
+  fs::create_directories(memory_of(0));
+  fs::create_symlink(others, folder_of("run", 0));
+  const std::string log = said([&] { run("run", {0, 1}); });
+  EXPECT_NE(log.find("is not a folder of this user alone"), std::string::npos) << log;
+  EXPECT_TRUE(fs::exists(others / part));
+  EXPECT_TRUE(fs::is_symlink(folder_of("run", 0)));
+  EXPECT_FALSE(fs::exists(folder_of("run", 1))) << "this one is ours";
+}
+
+/// Full for the first rank that comes to `call`, once.
+class FullOnce final : public micro::ForwardingDisk {
+ public:
+  enum Call { kWriteAt, kRename };
+  explicit FullOnce(Call call) : call_(call) {}
+
+  std::unique_ptr<io::WritableFile> write_at(const fs::path& path, std::uint64_t at) override {
+    meet(kWriteAt);
+    return ForwardingDisk::write_at(path, at);
+  }
+  void rename(const fs::path& from, const fs::path& to) override {
+    meet(kRename);
+    ForwardingDisk::rename(from, to);
+  }
+
+ private:
+  void meet(Call call) {
+    if (call == call_ && !was_met_.exchange(true)) {
+      throw Error(ExitCode::kTryAgain, "the disk is full");
+    }
+  }
+
+  Call call_;
+  std::atomic<bool> was_met_ = false;
+};
+
+TEST_F(NeighbourMemoryTest, ARankThatFailsAtTheStartLeavesNoneWaiting) {
+  const Outcome wanted = run("undisturbed", {0, 1});
+  lose("lost", {0, 1}, 5, 4);
+  struct Case {
+    FullOnce::Call call;
+    const char* key;
+  };
+  // While the state in memory is written, and while checkpoints are set aside.
+  for (const Case& is : {Case{FullOnce::kWriteAt, "key-1"}, Case{FullOnce::kRename, "other"}}) {
+    FullOnce full(is.call);
+    disk_ = &full;
+    std::vector<std::string> messages =
+        run("lost", {0, 1}, [&](TrainInput& input) { input.key = is.key; }).messages;
+    disk_ = &io::quick_disk();
+    ASSERT_EQ(messages.size(), 2U);
+    for (const std::string& message : messages) {
+      EXPECT_NE(message.find("the disk is full"), std::string::npos) << message;
+    }
+    EXPECT_NE(messages[0], messages[1]) << "the other one says which rank it was";
+  }
+  const Outcome outcome = run("lost", {0, 1});
+  EXPECT_EQ(outcome.result.resumed_from, 4);
   EXPECT_TRUE(outcome.weights == wanted.weights);
 }
 

@@ -61,7 +61,7 @@ class RanksTest : public TrainTest {
         options.dropout = 0.1;
         decoder.attach_lora(model::resolve_lora(options, decoder.config()), 3);
       }
-      TrainInput input = micro::input(decoder, root_ / name);
+      TrainInput input = micro::input(decoder, root_ / name, *disk_);
       input.options.batch_tokens = 8 * input.options.seq_len;
       input.options.max_steps = 7;
       input.options.lr = 1e-3;
@@ -149,6 +149,7 @@ class RanksTest : public TrainTest {
   }
 
   DistOptions dist_;
+  io::Disk* disk_ = &io::quick_disk();
   model::DecoderConfig config_ = wide_config();
   model::Quantization quantization_;
 };

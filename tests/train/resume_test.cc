@@ -1,5 +1,6 @@
 // Stopped and resumed is bit-identical to never stopped; damaged, foreign and half-written
 // checkpoints are never used.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -119,6 +120,41 @@ TEST_F(ResumeTest, StoppedAtAnyQuestionEqualsNeverStopped) {
     EXPECT_EQ(
         io::read_file(dir / "checkpoints" / "step-00000006" / "state.json").find("evaluation_due"),
         std::string::npos);
+    fs::remove_all(dir);
+  }
+}
+
+// Metrics are for people: without them an evaluation that a stop cut short is finished all the
+// same.
+TEST_F(ResumeTest, StoppedInAnEvaluationGoesOnWithoutItsMetrics) {
+  std::int64_t left = 0;
+  const auto run = [&](const fs::path& dir) {
+    model::Decoder decoder = micro::decoder();
+    TrainInput input = micro::input(decoder, dir);
+    input.heldout = micro::examples(9, 2);
+    input.options.max_steps = 6;
+    input.should_stop = [&] { return --left == 0; };
+    return train(input);
+  };
+  const TrainResult through = run(root_ / "through");
+  const fs::path dir = root_ / "stopped";
+  const auto is_due = [&] {
+    const auto steps = list_checkpoints(dir / "checkpoints");
+    if (steps.empty()) return false;
+    const fs::path folder = dir / "checkpoints" / fmt::format("step-{:08}", steps.back());
+    return io::read_file(folder / "state.json").find("evaluation_due") != std::string::npos;
+  };
+  for (const bool removed : {false, true}) {
+    for (std::int64_t question = 1; !is_due(); ++question) {
+      ASSERT_LT(question, 100);
+      fs::remove_all(dir);
+      left = question;
+      EXPECT_THROW(run(dir), Error);
+    }
+    std::ofstream(dir / "metrics.jsonl", std::ios::trunc).close();
+    if (removed) fs::remove(dir / "metrics.jsonl");
+    left = 0;
+    EXPECT_EQ(run(dir).eval_loss, through.eval_loss);
     fs::remove_all(dir);
   }
 }

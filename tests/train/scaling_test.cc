@@ -105,7 +105,7 @@ TEST_F(ScalingTest, GradientsInBf16CrossInHalfTheTime) {
   for (const std::int64_t zero : {0, 1, 2}) {
     dist_.zero = zero;
     cluster_.device.number_bytes = 4;
-    dist_.gradient_type = "f32";
+    dist_.gradient_type = "auto";
     const double f32 = estimate().time.exchange;
     dist_.gradient_type = "bf16";
     EXPECT_NEAR(estimate().time.exchange / f32, 0.5, 1e-3) << zero;
@@ -233,6 +233,22 @@ TEST_F(ScalingTest, RanksOnSharedCoresAreNoFasterThanTheCores) {
   EXPECT_DOUBLE_EQ(two.time.compute, eight.time.compute);
   EXPECT_DOUBLE_EQ(eight.time.exposed, eight.time.exchange);
   EXPECT_NEAR(eight.time.small / two.time.small, 4.0, 1e-6);  // four ranks take turns on a core
+}
+
+// Two pass over what they sum three times, eight nine times; what is gathered each rank copies into
+// memory and from there.
+TEST_F(ScalingTest, CoresReadWhatTheySumAndCopyWhatTheyGather) {
+  cluster_.device.cores = 2;
+  cluster_.device.node_gbs = 1.0;
+  const double bytes = 2.0 * static_cast<double>(config_.parameter_count());
+  for (const std::int64_t ranks : {2, 8}) {
+    cluster_.ranks_per_node = ranks;
+    const StepTime time = estimate().time;
+    const double sum = static_cast<double>(ranks + 1) / 3.0 * bytes / 1e9;
+    EXPECT_NEAR(time.exchange, sum, 1e-4 * sum);
+    const double gather = 2.0 * static_cast<double>(ranks) / 3.0 * bytes / 1e9;
+    EXPECT_NEAR(time.gather, gather, 1e-4 * gather);
+  }
 }
 
 TEST_F(ScalingTest, CheckpointsWaitForADiskThatIsTooSlow) {

@@ -66,6 +66,52 @@ TEST_F(TrainerTest, OneMicroBatchOfEightEqualsEightOfOne) {
   }
 }
 
+TEST_F(TrainerTest, TheOptimizerInTheBackwardPassChangesNoBit) {
+  for (const bool tied : {false, true}) {
+    std::vector<std::vector<std::string>> told;
+    std::vector<std::string> saved;
+    for (const bool in_backward : {false, true}) {
+      model::DecoderConfig config = micro::config();
+      config.tie_embeddings = tied;
+      model::Decoder decoder(config);
+      decoder.initialize(5);
+      const auto folder = root_ / (tied ? "tied" : "apart") / (in_backward ? "in" : "after");
+      TrainInput input = micro::input(decoder, folder);
+      input.options.micro_batch = 3;
+      input.options.clip_norm = 0.0;
+      input.options.max_steps = 7;
+      input.options.optimizer_in_backward = in_backward;
+      static_cast<void>(train(input));
+      told.push_back(micro::metrics(folder));  // the gradient's norm is in there
+      saved.push_back(micro::checkpoint_bytes(folder, 7));
+    }
+    EXPECT_EQ(told[0], told[1]);
+    EXPECT_TRUE(saved[0] == saved[1]);
+  }
+}
+
+TEST_F(TrainerTest, TheOptimizerInTheBackwardPassExcludesWhatComesTooLate) {
+  using Change = void (*)(TrainOptions&);
+  for (const Change change : {Change([](TrainOptions& of) { of.clip_norm = 1.0; }),
+                              Change([](TrainOptions& of) { of.on_spike = "skip"; }),
+                              Change([](TrainOptions& of) { of.micro_batch = 2; }),
+                              Change([](TrainOptions& of) { of.method = "lora"; })}) {
+    model::Decoder decoder = micro::decoder();
+    TrainInput input = micro::input(decoder, root_);
+    input.options.micro_batch = 3;
+    input.options.clip_norm = 0.0;
+    input.options.optimizer_in_backward = true;
+    change(input.options);
+    try {
+      static_cast<void>(train(input));
+      ADD_FAILURE() << "trained";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kConfig);
+      EXPECT_NE(std::string(error.what()).find("train.optimizer_in_backward"), std::string::npos);
+    }
+  }
+}
+
 TEST_F(TrainerTest, PackedTrainsLikeUnpacked) {
   // The same eight examples in one step, packed into full rows and one a row: the same mean loss.
   std::vector<Example> examples = micro::examples(8, 4);

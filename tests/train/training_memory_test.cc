@@ -65,41 +65,6 @@ TEST(TrainingMemory, IsWhatADecoderAndItsOptimizerHold) {
   }
 }
 
-TEST(TrainingMemory, ChangesNoMoreThanItMust) {
-  const model::DecoderConfig config = model::model_size("7b").config;
-  const auto choice = [&](std::size_t gib) { return fitting_choice(config, {}, {}, gib * kGiB); };
-  EXPECT_EQ(choice(400).settings, "");
-  EXPECT_EQ(choice(130).settings, "train.background_checkpoints=false");
-  EXPECT_EQ(choice(112).settings, "train.background_checkpoints=false train.recompute=block");
-  EXPECT_EQ(choice(60).settings, "train.method=lora");
-  EXPECT_EQ(choice(24).settings, "train.method=qlora-int8");
-  EXPECT_EQ(choice(18).settings, "train.micro_batch=1 train.method=qlora-int8");
-  for (const std::size_t gib : {400, 130, 112, 60, 24, 18, 8}) {
-    EXPECT_LE(choice(gib).peak, gib * kGiB) << gib;
-  }
-  EXPECT_GT(choice(1).peak, kGiB);
-  EXPECT_NE(choice(1).settings.find("train.method=qlora-nf4"), std::string::npos);
-}
-
-TEST(TrainingMemory, RefusesWhatDoesNotFitAndSaysWhatWould) {
-  const model::DecoderConfig config = model::model_size("7b").config;
-  EXPECT_NO_THROW(require_memory(config, {}, {}, 400 * kGiB));
-  try {
-    require_memory(config, {}, {}, 24 * kGiB);
-    FAIL() << "7 B do not train in 24 GiB";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kTryAgain);
-    EXPECT_NE(error.hint().find("it fits with"), std::string::npos) << error.hint();
-    EXPECT_NE(error.hint().find("train.method=qlora"), std::string::npos) << error.hint();
-  }
-  try {
-    require_memory(config, {}, {}, kGiB);
-    FAIL() << "nor in 1";
-  } catch (const Error& error) {
-    EXPECT_NE(error.hint().find("even with"), std::string::npos) << error.hint();
-  }
-}
-
 TEST(TrainingMemory, AnUnknownRungIsRefused) {
   TrainOptions options;
   options.recompute = "everything";

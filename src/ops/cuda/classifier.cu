@@ -146,7 +146,10 @@ void Classifier<T>::forward(View<const T> logits, Ids targets, std::span<double>
   launch(forward_kernel<T>, dim3(static_cast<unsigned>(logits.size(0))), dim3(kRowThreads), 0,
          compute_stream(logits.device()), logits.data(), logits.size(1), targets.data(),
          is_wide(logits.size(1), logits.data()), log_prob.data());
-  if (!ids.empty()) argmax(logits, ids);
+  if (ids.empty()) return;
+  launch(argmax_kernel<T>, dim3(static_cast<unsigned>(logits.size(0))), dim3(kRowThreads), 0,
+         compute_stream(logits.device()), logits.data(), logits.size(1),
+         is_wide(logits.size(1), logits.data()), ids.data());
 }
 
 template <class T>
@@ -155,13 +158,6 @@ void Classifier<T>::forward_backward(View<T> logits, Ids targets, const CrossEnt
   launch(forward_backward_kernel<T>, dim3(static_cast<unsigned>(logits.size(0))), dim3(kRowThreads),
          0, compute_stream(logits.device()), logits.data(), logits.size(1), targets.data(), options,
          is_wide(logits.size(1), logits.data()), log_prob.data(), loss.data());
-}
-
-template <class T>
-void Classifier<T>::argmax(View<const T> logits, std::span<std::int32_t> ids) {
-  launch(argmax_kernel<T>, dim3(static_cast<unsigned>(logits.size(0))), dim3(kRowThreads), 0,
-         compute_stream(logits.device()), logits.data(), logits.size(1),
-         is_wide(logits.size(1), logits.data()), ids.data());
 }
 
 template struct Classifier<float>;

@@ -8,6 +8,7 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <string>
 #include <tuple>
 
 #include "base/error.h"
@@ -90,6 +91,9 @@ Key key_of(const Gemm<T>& of) {
           sizeof(T)};
 }
 
+using Fp8Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, Fp8Format, Fp8Format, bool,
+                          bool, std::uint32_t, std::uint32_t, std::uint32_t>;
+
 /// A shape's descriptions and algorithm.
 struct Plan {
   cublasLtMatmulDesc_t product = nullptr;
@@ -111,16 +115,7 @@ class Products {
   template <class T>
   void run(const Gemm<T>& of) {
     const std::lock_guard lock(mutex_);
-    const auto [found, is_new] = plans_.try_emplace(key_of(of));
-    Plan& plan = found->second;
-    if (is_new) {
-      try {
-        describe(of, plan);
-      } catch (...) {
-        plans_.erase(found);
-        throw;
-      }
-    }
+    Plan& plan = plan_of(plans_, key_of(of), of);
     if (of.bias != nullptr) {
       lt_.check(
           lt_.desc_set(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &of.bias, sizeof of.bias),
@@ -132,7 +127,66 @@ class Products {
               "cublasLtMatmul");
   }
 
+  void run(const Fp8Gemm& of) {
+    const std::lock_guard lock(mutex_);
+    Plan& plan =
+        plan_of(fp8_plans_,
+                Fp8Key{of.m, of.n, of.k, of.a.format, of.b.format, of.accumulates, of.fast_sums,
+                       alignment_of(of.a.codes), alignment_of(of.b.codes), alignment_of(of.c)},
+                of);
+    set_scales(of, plan);
+    const float alpha = 1.0F;
+    const float beta = of.accumulates ? 1.0F : 0.0F;
+    lt_.check(lt_.matmul(handle_, plan.product, &alpha, of.b.codes, plan.left, of.a.codes,
+                         plan.right, &beta, of.c, plan.result, of.c, plan.result, &plan.algorithm,
+                         workspace_.data(), kWorkspace, tensor::compute_stream(device_)),
+              "cublasLtMatmul in FP8");
+  }
+
  private:
+  /// Described at its first use.
+  template <class Shape, class Product>
+  Plan& plan_of(std::map<Shape, Plan>& plans, const Shape& key, const Product& of) {
+    const auto [found, is_new] = plans.try_emplace(key);
+    if (is_new) {
+      try {
+        describe(of, found->second);
+      } catch (...) {
+        plans.erase(found);
+        throw;
+      }
+    }
+    return found->second;
+  }
+
+  template <class Value>
+  void set(Plan& plan, cublasLtMatmulDescAttributes_t which, const Value& value, const char* what) {
+    lt_.check(lt_.desc_set(plan.product, which, &value, sizeof value), what);
+  }
+
+  void set_scales(const Fp8Gemm& of, Plan& plan) {
+    set(plan, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, of.b.scale, "a factor's scale");
+    set(plan, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, of.a.scale, "a factor's scale");
+  }
+
+  /// The only form that tensor cores have of it: the left factor transposed, both read along k.
+  void describe(const Fp8Gemm& of, Plan& plan) {
+    const auto type_of = [](Fp8Format format) {
+      return format == Fp8Format::kE4M3 ? CUDA_R_8F_E4M3 : CUDA_R_8F_E5M2;
+    };
+    lt_.check(lt_.desc_create(&plan.product, CUBLAS_COMPUTE_32F, CUDA_R_32F), "a product");
+    set_transpose(plan, CUBLASLT_MATMUL_DESC_TRANSA, 'T');
+    set_transpose(plan, CUBLASLT_MATMUL_DESC_TRANSB, 'N');
+    const std::int8_t fast = of.fast_sums ? 1 : 0;
+    set(plan, CUBLASLT_MATMUL_DESC_FAST_ACCUM, fast, "a product's sums");
+    set_scales(of, plan);
+    layout(plan.left, type_of(of.b.format), of.k, of.n, of.k);
+    layout(plan.right, type_of(of.a.format), of.k, of.m, of.k);
+    layout(plan.result, CUDA_R_16BF, of.n, of.m, of.n);
+    choose({alignment_of(of.b.codes), alignment_of(of.a.codes), alignment_of(of.c)}, plan,
+           fmt::format("in FP8 [{},{}] x [{},{}]", of.m, of.k, of.k, of.n));
+  }
+
   template <class T>
   void describe(const Gemm<T>& of, Plan& plan) {
     constexpr cudaDataType_t kType = sizeof(T) == 2 ? CUDA_R_16BF : CUDA_R_32F;
@@ -157,7 +211,8 @@ class Products {
     layout(plan.left, kType, b_transposed ? of.k : of.n, b_transposed ? of.n : of.k, of.ldb);
     layout(plan.right, kType, a_transposed ? of.m : of.k, a_transposed ? of.k : of.m, of.lda);
     layout(plan.result, kType, of.n, of.m, of.ldc);
-    choose(of, plan);
+    choose({alignment_of(of.b), alignment_of(of.a), alignment_of(of.c)}, plan,
+           fmt::format("[{},{}] x [{},{}]", of.m, of.k, of.k, of.n));
   }
 
   void set_transpose(Plan& plan, cublasLtMatmulDescAttributes_t which, char transpose) {
@@ -173,22 +228,26 @@ class Products {
               "a product's layout");
   }
 
-  template <class T>
-  void choose(const Gemm<T>& of, Plan& plan) {
+  /// Of the left factor, the right one and the result.
+  struct Alignments {
+    std::uint32_t left, right, result;
+  };
+
+  void choose(const Alignments& aligned, Plan& plan, const std::string& what) {
     cublasLtMatmulPreference_t preference = nullptr;
     lt_.check(lt_.preference_create(&preference), "a product's preferences");
-    const auto set = [&](cublasLtMatmulPreferenceAttributes_t which, const auto& value) {
+    const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t which, const auto& value) {
       lt_.check(lt_.preference_set(preference, which, &value, sizeof value),
                 "a product's preferences");
     };
-    set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
+    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
     // Partial sums meet in the workspace in f32, in their order, or there are none.
     const auto schemes = static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
-    set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, schemes);
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(of.b));
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(of.a));
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(of.c));
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(of.c));
+    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, schemes);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, aligned.left);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, aligned.right);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, aligned.result);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, aligned.result);
     cublasLtMatmulHeuristicResult_t best{};
     int count = 0;
     const cublasStatus_t status =
@@ -196,9 +255,8 @@ class Products {
                       preference, 1, &best, &count);
     lt_.preference_destroy(preference);
     if (status != CUBLAS_STATUS_SUCCESS || count == 0) {
-      throw Error(ExitCode::kInternal,
-                  fmt::format("cuBLASLt has no algorithm for a product [{},{}] x [{},{}]: {}", of.m,
-                              of.k, of.k, of.n, lt_.status_string(status)));
+      throw Error(ExitCode::kInternal, fmt::format("cuBLASLt has no algorithm for a product {}: {}",
+                                                   what, lt_.status_string(status)));
     }
     plan.algorithm = best.algo;
   }
@@ -209,6 +267,7 @@ class Products {
   cublasLtHandle_t handle_ = nullptr;
   std::mutex mutex_;
   std::map<Key, Plan> plans_;  ///< as long as the process lives
+  std::map<Fp8Key, Plan> fp8_plans_;
 };
 
 /// One a device, made at its first product and never unmade: at the process's end the driver may be
@@ -238,6 +297,7 @@ void gemm(const tensor::Device& device, const Gemm<T>& of) {
   }
   products(device).run(of);
 }
+void gemm(const tensor::Device& device, const Fp8Gemm& of) { products(device).run(of); }
 template void gemm<float>(const tensor::Device&, const Gemm<float>&);
 template void gemm<tensor::bf16>(const tensor::Device&, const Gemm<tensor::bf16>&);
 

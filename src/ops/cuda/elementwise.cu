@@ -1,4 +1,5 @@
 // Sums, copies, gathers and conversions, a chunk of 8 elements a thread. Bound by memory.
+#include "ops/cuda/add_rows.cuh"
 #include "ops/cuda/kernels.cuh"
 #include "ops/cuda/ops.h"
 
@@ -60,30 +61,6 @@ __global__ void add_bias_kernel(T* x, const T* bias, std::int64_t rows, std::int
 #pragma unroll
   for (int i = 0; i < kChunk; ++i) value[i] += more[i];
   store(value, columns - column, wide, at);
-}
-
-constexpr int kSumColumns = 32;
-constexpr int kSumRows = 16;
-
-/// to[C] += the sum of the rows: each of 16 threads a column takes every 16th row, then they are
-/// summed in their order.
-template <class T>
-__global__ void bias_backward_kernel(const T* dy, std::int64_t rows, std::int64_t columns,
-                                     T* dbias) {
-  __shared__ float sums[kSumRows][kSumColumns];
-  const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * kSumColumns + threadIdx.x;
-  float sum = 0.0F;
-  if (column < columns) {
-    for (std::int64_t row = threadIdx.y; row < rows; row += kSumRows) {
-      sum += value_of(dy[row * columns + column]);
-    }
-  }
-  sums[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y != 0 || column >= columns) return;
-  float total = 0.0F;
-  for (int i = 0; i < kSumRows; ++i) total += sums[i][threadIdx.x];
-  assign(dbias[column], value_of(dbias[column]) + total);
 }
 
 constexpr int kEmbeddingThreads = 128;
@@ -183,8 +160,7 @@ void Elementwise<T>::add_bias(View<T> x, View<const T> bias) {
 
 template <class T>
 void Elementwise<T>::bias_backward(View<const T> dy, View<T> dbias) {
-  launch(bias_backward_kernel<T>, grid_for(dy.size(1), kSumColumns), dim3(kSumColumns, kSumRows), 0,
-         compute_stream(dy.device()), dy.data(), dy.size(0), dy.size(1), dbias.data());
+  add_rows(dy.device(), dy.data(), dy.size(0), dy.size(1), dbias.data());
 }
 
 template <class T>

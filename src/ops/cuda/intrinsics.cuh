@@ -4,10 +4,12 @@
 #pragma once
 
 #include <cuda_bf16.h>
+#include <cuda_fp8.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
 
+#include "ops/fp8.h"
 #include "tensor/cuda/check.h"
 #include "tensor/device_memory.h"
 
@@ -90,6 +92,13 @@ __device__ __forceinline__ void end_copies() {
 template <int kPending>
 __device__ __forceinline__ void wait_copies() {
   asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending) : "memory");
+}
+
+/// x in FP8, to nearest even, saturating; see ops/fp8.h.
+template <Fp8Format kFormat>
+__device__ __forceinline__ std::uint32_t fp8_code(float x) {
+  return __nv_cvt_float_to_fp8(x, __NV_SATFINITE,
+                               kFormat == Fp8Format::kE4M3 ? __NV_E4M3 : __NV_E5M2);
 }
 
 /// 2^x to 2 ULP.

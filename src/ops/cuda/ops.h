@@ -9,6 +9,7 @@
 #include "ops/adamw.h"
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
+#include "ops/fp8.h"
 #include "ops/quantize.h"
 #include "ops/random_key.h"
 #include "ops/rmsnorm.h"
@@ -40,6 +41,28 @@ struct Gemm {
 };
 template <class T>
 void gemm(const tensor::Device& device, const Gemm<T>& gemm);
+
+/// A factor in FP8, row-major: codes times *scale. Both lie on the device.
+struct Fp8Factor {
+  std::uint8_t* codes = nullptr;
+  float* scale = nullptr;
+  Fp8Format format = Fp8Format::kE4M3;
+};
+/// `to` becomes x[rows, columns], or its transpose; both sizes are multiples of 16. `largest` has
+/// kFp8Parts numbers of scratch.
+void quantize_fp8(View<const tensor::bf16> x, bool transposed, float* largest, const Fp8Factor& to);
+
+/// c[m,n] = a[m,k] b[n,k]^T, added to what is there when it accumulates; at most one factor is
+/// E5M2. `fast_sums` lets tensor cores keep fewer bits of a sum than f32 has.
+struct Fp8Gemm {
+  std::int64_t m = 0, n = 0, k = 0;
+  Fp8Factor a;
+  Fp8Factor b;
+  tensor::bf16* c = nullptr;
+  bool accumulates = false;
+  bool fast_sums = false;
+};
+void gemm(const tensor::Device& device, const Fp8Gemm& gemm);
 
 template <class T>
 struct Elementwise {
@@ -111,7 +134,6 @@ struct Classifier {
                       std::span<std::int32_t> argmax);
   static void forward_backward(View<T> logits, Ids targets, const CrossEntropy& options,
                                std::span<double> log_prob, std::span<double> loss);
-  static void argmax(View<const T> logits, std::span<std::int32_t> ids);
 };
 
 /// Floats of scratch for attention; known without CUDA, too, for plans.
@@ -135,18 +157,12 @@ struct Attention {
 template <class T>
 struct Optimizer {
   static void adamw(const AdamW& options, const RoundingNoise& noise, View<T> value,
-                    View<const T> gradient, View<float> m, View<float> v, View<const float> scale);
+                    View<const T> gradient, View<float> m, View<float> v);
   static void adamw(const AdamW& options, const RoundingNoise& noise, View<T> value,
-                    View<const T> gradient, View<tensor::bf16> m, View<tensor::bf16> v,
-                    View<const float> scale);
+                    View<const T> gradient, View<tensor::bf16> m, View<tensor::bf16> v);
   static void adamw(const AdamW& options, const RoundingNoise& noise, View<T> value,
-                    View<const T> gradient, const Int8MomentViews& moments,
-                    View<const float> scale);
+                    View<const T> gradient, const Int8MomentViews& moments);
   static void sums_of_squares(View<const T> x, View<double> sums);
 };
-/// scale[0] = factor * min(1, most / norm), norm[0] = factor * sqrt(sum of sums); most <= 0 does
-/// not clip.
-void clip_scale(View<const double> sums, float factor, float most, View<float> scale,
-                View<float> norm);
 
 }  // namespace nativo::ops::cuda

@@ -71,19 +71,12 @@ __device__ __forceinline__ void store_value(const float (&value)[kChunk],
   store_bits(bits, left, wide, to);
 }
 
-__device__ __forceinline__ AdamWFactors scaled(AdamWFactors by, const float* scale) {
-  if (scale != nullptr) by.scale *= *scale;
-  return by;
-}
-
 /// Moments in f32 (rounded nowhere) or bf16 (the word's lower half rounds m, the upper v).
 template <class T, class Moment>
-__global__ void adamw_kernel(AdamWFactors factors, const float* scale, Noise noise,
-                             std::int64_t count, bool wide, T* value, const T* gradient, Moment* m,
-                             Moment* v) {
+__global__ void adamw_kernel(AdamWFactors by, Noise noise, std::int64_t count, bool wide, T* value,
+                             const T* gradient, Moment* m, Moment* v) {
   const std::int64_t begin = thread_begin(thread_index());
   if (begin >= count) return;
-  const AdamWFactors by = scaled(factors, scale);
   std::uint32_t words[kParts][kChunk] = {};
   if (sizeof(T) == 2 || sizeof(Moment) == 2) draw(noise, begin, words);
 #pragma unroll
@@ -165,14 +158,12 @@ __device__ __forceinline__ void store_codes(const std::uint8_t (&from)[kChunk], 
 
 /// All threads of a warp stay to the end: they exchange the blocks' greatest moments.
 template <class T>
-__global__ void adamw_int8_kernel(AdamWFactors factors, const float* scale, Noise noise,
-                                  std::int64_t count, bool wide, T* value, const T* gradient,
-                                  Int8Pointers moments) {
+__global__ void adamw_int8_kernel(AdamWFactors by, Noise noise, std::int64_t count, bool wide,
+                                  T* value, const T* gradient, Int8Pointers moments) {
   const std::int64_t thread = thread_index();
   const std::int64_t begin = thread_begin(thread);
   const std::int64_t block = begin / kMomentBlock;
   const bool inside = block * kMomentBlock < count;
-  const AdamWFactors by = scaled(factors, scale);
   std::uint32_t words[kParts][kChunk];
   draw(noise, begin, words);
   const float m_scale = inside ? moments.m_scale[block] : 0.0F;
@@ -250,17 +241,6 @@ __global__ void squares_kernel(const T* x, std::int64_t count, bool wide, double
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-__global__ void clip_kernel(const double* sums, std::int64_t count, float factor, float most,
-                            float* scale, float* norm) {
-  double sum = 0.0;
-  for (std::int64_t i = threadIdx.x; i < count; i += kThreads) sum += sums[i];
-  sum = block_sum(sum);
-  if (threadIdx.x != 0) return;
-  const auto length = static_cast<float>(static_cast<double>(factor) * sqrt(sum));
-  if (norm != nullptr) *norm = length;
-  *scale = clipped_scale(factor, most, length);
-}
-
 dim3 adamw_grid(std::int64_t count) {
   // Whole noise groups of two threads.
   return grid_for((count + 63) / 64 * 2);
@@ -272,39 +252,35 @@ Noise noise_of(const RoundingNoise& noise, const AdamW& options) {
 
 template <class T, class Moment>
 void run(const AdamW& options, const RoundingNoise& noise, View<T> value, View<const T> gradient,
-         View<Moment> m, View<Moment> v, View<const float> scale) {
+         View<Moment> m, View<Moment> v) {
   const bool wide = is_wide(0, value.data(), gradient.data(), m.data(), v.data());
   launch(adamw_kernel<T, Moment>, adamw_grid(value.elements()), dim3(kThreads), 0,
-         compute_stream(value.device()), AdamWFactors(options), scale.data(),
-         noise_of(noise, options), value.elements(), wide, value.data(), gradient.data(), m.data(),
-         v.data());
+         compute_stream(value.device()), AdamWFactors(options), noise_of(noise, options),
+         value.elements(), wide, value.data(), gradient.data(), m.data(), v.data());
 }
 
 }  // namespace
 
 template <class T>
 void Optimizer<T>::adamw(const AdamW& options, const RoundingNoise& noise, View<T> value,
-                         View<const T> gradient, View<float> m, View<float> v,
-                         View<const float> scale) {
-  run(options, noise, value, gradient, m, v, scale);
+                         View<const T> gradient, View<float> m, View<float> v) {
+  run(options, noise, value, gradient, m, v);
 }
 
 template <class T>
 void Optimizer<T>::adamw(const AdamW& options, const RoundingNoise& noise, View<T> value,
-                         View<const T> gradient, View<bf16> m, View<bf16> v,
-                         View<const float> scale) {
-  run(options, noise, value, gradient, m, v, scale);
+                         View<const T> gradient, View<bf16> m, View<bf16> v) {
+  run(options, noise, value, gradient, m, v);
 }
 
 template <class T>
 void Optimizer<T>::adamw(const AdamW& options, const RoundingNoise& noise, View<T> value,
-                         View<const T> gradient, const Int8MomentViews& moments,
-                         View<const float> scale) {
+                         View<const T> gradient, const Int8MomentViews& moments) {
   const bool wide = is_wide(0, value.data(), gradient.data()) && is_aligned(moments.m.data(), 8) &&
                     is_aligned(moments.v.data(), 8);
   launch(adamw_int8_kernel<T>, adamw_grid(value.elements()), dim3(kThreads), 0,
-         compute_stream(value.device()), AdamWFactors(options), scale.data(),
-         noise_of(noise, options), value.elements(), wide, value.data(), gradient.data(),
+         compute_stream(value.device()), AdamWFactors(options), noise_of(noise, options),
+         value.elements(), wide, value.data(), gradient.data(),
          Int8Pointers{moments.m.data(), moments.m_scale.data(), moments.v.data(),
                       moments.v_scale.data()});
 }
@@ -313,12 +289,6 @@ template <class T>
 void Optimizer<T>::sums_of_squares(View<const T> x, View<double> sums) {
   launch(squares_kernel<T>, dim3(static_cast<unsigned>(sums.elements())), dim3(kThreads), 0,
          compute_stream(x.device()), x.data(), x.elements(), is_wide(0, x.data()), sums.data());
-}
-
-void clip_scale(View<const double> sums, float factor, float most, View<float> scale,
-                View<float> norm) {
-  launch(clip_kernel, dim3(1), dim3(kThreads), 0, compute_stream(scale.device()), sums.data(),
-         sums.elements(), factor, most, scale.data(), norm.data());
 }
 
 template struct Optimizer<float>;

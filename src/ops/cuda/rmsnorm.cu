@@ -1,6 +1,7 @@
 // RMSNorm, alone or with the residual sum before it. A team of threads a row; the row stays in
 // registers between the sum and the scaling. Bound by memory.
 #include "base/error.h"
+#include "ops/cuda/add_rows.cuh"
 #include "ops/cuda/kernels.cuh"
 #include "ops/cuda/ops.h"
 
@@ -158,29 +159,6 @@ __global__ void rmsnorm_backward_kernel(NormRows rows, std::int64_t total, const
   }
 }
 
-constexpr int kSumColumns = 32;
-constexpr int kSumRows = 16;
-
-/// dweight[C] += the sum of the groups, each of 16 threads a column taking every 16th.
-template <class T>
-__global__ void sum_groups_kernel(const float* partial, std::int64_t groups, std::int64_t columns,
-                                  T* dweight) {
-  __shared__ float sums[kSumRows][kSumColumns];
-  const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * kSumColumns + threadIdx.x;
-  float sum = 0.0F;
-  if (column < columns) {
-    for (std::int64_t group = threadIdx.y; group < groups; group += kSumRows) {
-      sum += partial[group * columns + column];
-    }
-  }
-  sums[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y != 0 || column >= columns) return;
-  float total = 0.0F;
-  for (int i = 0; i < kSumRows; ++i) total += sums[i][threadIdx.x];
-  assign(dweight[column], value_of(dweight[column]) + total);
-}
-
 template <class... Pointers>
 bool rows_are_wide(const NormRows& rows, const Pointers*... memory) {
   return is_wide(rows.dim, memory...) && rows.x_stride % kChunk == 0 && rows.y_stride % kChunk == 0;
@@ -244,8 +222,7 @@ void Rmsnorm<T>::backward(const tensor::Device& device, const NormRows& rows, co
   run(device, team, rows, dy, x, weight, rstd, overwrite, dx, sums);
   if (dweight == nullptr) return;
   const std::int64_t groups = (rows.rows * rows.count + kNormGroup - 1) / kNormGroup;
-  launch(sum_groups_kernel<T>, grid_for(rows.dim, kSumColumns), dim3(kSumColumns, kSumRows), 0,
-         compute_stream(device), static_cast<const float*>(partial), groups, rows.dim, dweight);
+  add_rows(device, static_cast<const float*>(partial), groups, rows.dim, dweight);
 }
 
 template struct Rmsnorm<float>;

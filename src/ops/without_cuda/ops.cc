@@ -24,12 +24,14 @@ void gemm(const Device& /*device*/, const Gemm<T>& /*gemm*/) {
 template void gemm<float>(const Device&, const Gemm<float>&);
 template void gemm<bf16>(const Device&, const Gemm<bf16>&);
 
-void convert(View<const float> /*from*/, View<bf16> /*to*/) { absent(); }
-void convert(View<const bf16> /*from*/, View<float> /*to*/) { absent(); }
-void clip_scale(View<const double> /*sums*/, float /*factor*/, float /*most*/,
-                View<float> /*scale*/, View<float> /*norm*/) {
+void gemm(const Device& /*device*/, const Fp8Gemm& /*gemm*/) { absent(); }
+void quantize_fp8(View<const bf16> /*x*/, bool /*transposed*/, float* /*largest*/,
+                  const Fp8Factor& /*to*/) {
   absent();
 }
+
+void convert(View<const float> /*from*/, View<bf16> /*to*/) { absent(); }
+void convert(View<const bf16> /*from*/, View<float> /*to*/) { absent(); }
 
 template <class T>
 void Elementwise<T>::set_zero(View<T> /*x*/) {
@@ -145,11 +147,6 @@ void Classifier<T>::forward_backward(View<T> /*logits*/, Ids /*targets*/,
 }
 
 template <class T>
-void Classifier<T>::argmax(View<const T> /*logits*/, std::span<std::int32_t> /*ids*/) {
-  absent();
-}
-
-template <class T>
 void Attention<T>::forward(const AttentionShape& /*shape*/, View<const T> /*qkv*/,
                            Ids /*first_key*/, View<T> /*out*/, View<float> /*lse*/,
                            View<float> /*workspace*/) {
@@ -180,21 +177,21 @@ void Attention<T>::cached(std::int64_t /*heads*/, View<const T> /*q*/, View<cons
 template <class T>
 void Optimizer<T>::adamw(const AdamW& /*options*/, const RoundingNoise& /*noise*/,
                          View<T> /*value*/, View<const T> /*gradient*/, View<float> /*m*/,
-                         View<float> /*v*/, View<const float> /*scale*/) {
+                         View<float> /*v*/) {
   absent();
 }
 
 template <class T>
 void Optimizer<T>::adamw(const AdamW& /*options*/, const RoundingNoise& /*noise*/,
                          View<T> /*value*/, View<const T> /*gradient*/, View<bf16> /*m*/,
-                         View<bf16> /*v*/, View<const float> /*scale*/) {
+                         View<bf16> /*v*/) {
   absent();
 }
 
 template <class T>
 void Optimizer<T>::adamw(const AdamW& /*options*/, const RoundingNoise& /*noise*/,
                          View<T> /*value*/, View<const T> /*gradient*/,
-                         const Int8MomentViews& /*moments*/, View<const float> /*scale*/) {
+                         const Int8MomentViews& /*moments*/) {
   absent();
 }
 

@@ -96,6 +96,11 @@ GpuFacts gpu_facts(const Device& device) {
   facts.capability = 10 * properties.major + properties.minor;
   facts.processors = properties.multiProcessorCount;
   facts.l2_bytes = static_cast<std::size_t>(properties.l2CacheSize);
+  facts.uuid = "GPU";
+  for (std::size_t i = 0; i < sizeof(properties.uuid.bytes); ++i) {
+    if (i == 0 || (i >= 4 && i <= 10 && i % 2 == 0)) facts.uuid += '-';  // as nvidia-smi writes it
+    facts.uuid += fmt::format("{:02x}", static_cast<unsigned char>(properties.uuid.bytes[i]));
+  }
   cuda_check(cudaMemGetInfo(&facts.available, &facts.memory), "cudaMemGetInfo");
   return facts;
 }
@@ -171,6 +176,12 @@ void Event::record(StreamHandle stream) {
 }
 void Event::block(StreamHandle stream) const {
   cuda_check(cudaStreamWaitEvent(stream, handle_, 0), "cudaStreamWaitEvent");
+}
+bool Event::has_passed() const {
+  const cudaError_t status = cudaEventQuery(handle_);
+  if (status == cudaErrorNotReady) return false;
+  cuda_check(status, "cudaEventQuery");
+  return true;
 }
 void Event::wait() const { cuda_check(cudaEventSynchronize(handle_), "cudaEventSynchronize"); }
 double Event::seconds_since(const Event& earlier) const {

@@ -1,6 +1,7 @@
 // The CUDA language for kernels that a C++ compiler compiles: a block's threads are fibres that run
 // in turns, from one barrier or warp operation to the next. Finds wrong indices, wrong layouts and
-// barriers that not all threads reach; finds no races and no speed.
+// barriers that not all threads reach; with NATIVO_EMULATED_ORDER=descending or shuffled, barriers
+// that are missing, too. Finds no speed.
 #pragma once
 
 #include <cmath>
@@ -49,6 +50,12 @@ unsigned char* shared_memory();
 const std::uint64_t* exchange(std::uint64_t bits);
 /// The same for 8 words a lane: [lane][8].
 const std::uint32_t (*exchange_words(const std::uint32_t* words))[8];
+/// A thread's copy that arrives at the latest moment allowed, when the thread waits for its group,
+/// or at once. `from` null = zeros.
+void copy_later(void* to, const void* from, std::size_t bytes);
+void end_copy_group();
+/// For all groups that were ended but the last `pending`.
+void await_copies(unsigned pending);
 void block_barrier();
 int block_count(int predicate);
 }  // namespace nativo::emulation

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "ops/fp8.h"
 #include "tensor/bf16.h"
 #include "tensor/device_memory.h"
 
@@ -14,7 +15,8 @@ namespace nativo::ops::cuda {
 
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared,
-            tensor::StreamHandle /*stream*/, Arguments... arguments) {
+            tensor::StreamHandle stream, Arguments... arguments) {
+  emulation::drain(stream);
   emulation::run_grid(grid, block, shared, [&] { kernel(static_cast<Parameters>(arguments)...); });
 }
 
@@ -82,15 +84,18 @@ inline void load_matrices_transposed(std::uint32_t (&out)[4], const void* row) {
 }
 
 inline void copy16_async(void* shared, const void* global, bool wanted) {
-  if (wanted) {
-    std::memcpy(shared, global, 16);
-  } else {
-    std::memset(shared, 0, 16);
-  }
+  emulation::copy_later(shared, wanted ? global : nullptr, 16);
 }
-inline void end_copies() {}
+inline void end_copies() { emulation::end_copy_group(); }
 template <int kPending>
-void wait_copies() {}
+void wait_copies() {
+  emulation::await_copies(kPending);
+}
+
+template <Fp8Format kFormat>
+std::uint32_t fp8_code(float x) {
+  return to_fp8(x, kFormat);
+}
 
 inline float exp2_fast(float x) { return std::exp2(x); }
 

@@ -1,0 +1,376 @@
+// A rank of trainings under mpirun, each rank with a GPU of its own: gpu_training CASE. Trains on
+// some of the ranks, as many as each run wants, and compares what comes of it. Exits with 1 and a
+// line that says what differs.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "dist/grid.h"
+#include "dist/nccl.h"
+#include "dist/own_gpu.h"
+#include "dist/world.h"
+#include "model/lora_config.h"
+#include "train/data_parallel.h"
+#include "train/micro.h"
+#include "train/optimizer.h"
+#include "train/step_bench.h"
+#include "train/training_memory.h"
+
+namespace {
+
+using namespace nativo;
+namespace fs = std::filesystem;
+
+void require(bool condition, const std::string& what) {
+  if (!condition) throw std::logic_error(what);
+}
+
+// Two pieces of the norm in the embedding, so that it is cut inside; heads for two parts.
+model::DecoderConfig config() {
+  model::DecoderConfig wide = train::micro::config();
+  wide.vocab_size = 2048;
+  wide.heads = 4;
+  wide.kv_heads = 2;
+  return wide;
+}
+
+/// One training, of the first `ranks` ranks.
+struct How {
+  int ranks = 1;
+  std::int64_t zero = 1;
+  std::int64_t tensor = 1;
+  bool lora = false;
+  bool on_cpu = false;
+  tensor::DType type = tensor::DType::kF32;
+  std::string crossing = "auto";
+  std::string state = "f32";
+  std::int64_t steps = 4;
+  std::function<void(train::TrainInput&)> change = {};
+};
+
+using Losses = std::vector<double>;
+
+class Trainings {
+ public:
+  explicit Trainings(dist::Communicator& world) : world_(world), device_(dist::own_gpu(world)) {
+    root_ = dist::broadcast_text(
+        world, (fs::temp_directory_path() / fmt::format("gpu_training-{}", ::getpid())).native(),
+        0);
+    if (world.is_root()) fs::create_directories(root_);
+    world.barrier();
+  }
+  ~Trainings() {
+    std::error_code ignored;
+    if (world_.is_root()) fs::remove_all(root_, ignored);
+  }
+
+  [[nodiscard]] fs::path folder(const std::string& name) const { return fs::path(root_) / name; }
+  [[nodiscard]] dist::Communicator& world() const { return world_; }
+  [[nodiscard]] const tensor::Device& device() const { return device_; }
+
+  /// The losses and norms of a training in `name`, which goes on with what is there. The first rank
+  /// has them.
+  Losses run(const std::string& name, const How& how) {
+    const auto part = world_.split(world_.rank() < how.ranks ? 0 : 1, world_.rank());
+    if (world_.rank() < how.ranks) train(name, how, *part);
+    world_.barrier();
+    return world_.is_root() ? losses(name) : Losses();
+  }
+
+  void expect_close(const Losses& mine, const Losses& theirs, double relative,
+                    const std::string& what) const {
+    if (!world_.is_root()) return;
+    require(mine.size() == theirs.size() && !mine.empty(), what + ": as many steps");
+    double worst = 0.0;
+    for (std::size_t i = 0; i < mine.size(); ++i) {
+      worst = std::max(worst, std::abs(mine[i] / theirs[i] - 1.0));
+    }
+    fmt::print("{}: within {:.1e} of {:.1e}\n", what, worst, relative);
+    require(worst <= relative, what + ": losses differ");
+  }
+
+ private:
+  void train(const std::string& name, const How& how, dist::Communicator& host) {
+    std::unique_ptr<dist::Communicator> gpus;
+    model::Numbers numbers;
+    if (!how.on_cpu) {
+      numbers = {how.type, device_};
+      gpus = dist::connect_nccl(host, device_);
+    }
+    dist::Communicator& ranks = gpus ? *gpus : host;
+    dist::Grid grid(&ranks, how.tensor);
+    model::Decoder decoder(config(), {}, train::decoder_ranks(grid, how.zero), numbers);
+    decoder.initialize(5);
+    if (how.lora) {
+      model::LoraOptions options;
+      options.rank = 4;
+      options.dropout = 0.1;
+      decoder.attach_lora(model::resolve_lora(options, decoder.config()), 3);
+    }
+    train::TrainInput input = train::micro::input(decoder, folder(name));
+    input.options.batch_tokens = 4 * input.options.seq_len;
+    input.options.micro_batch = 1;
+    input.options.max_steps = how.steps;
+    input.options.lr = 1e-3;
+    input.options.eps = 1e-5;
+    input.options.schedule = "constant";
+    input.options.warmup_ratio = 0.0;
+    input.options.checkpoint_every = 2;
+    input.options.eval_every = 0;
+    input.options.optimizer_state = how.state;
+    input.options.device = how.on_cpu ? "cpu" : "cuda";
+    input.options.precision = how.type == tensor::DType::kBf16 ? "bf16" : "f32";
+    input.heldout = train::micro::examples(1, 2);
+    input.dist.zero = how.zero;
+    input.dist.tensor = how.tensor;
+    input.dist.gradient_type = how.crossing;
+    input.dist.timeout = 60.0;
+    input.grid = &grid;
+    if (how.change) how.change(input);
+    static_cast<void>(train::train(input));
+  }
+
+  [[nodiscard]] Losses losses(const std::string& name) const {
+    Losses all;
+    double held_out = 0.0;  // after the last step
+    for (const std::string& line : train::micro::metrics(folder(name))) {
+      const Json json = parse_json(line, "metrics");
+      for (const char* key : {"loss", "grad_norm"}) {
+        if (json.contains(key)) all.push_back(json[key].get<double>());
+      }
+      if (json.contains("eval_loss")) held_out = json["eval_loss"].get<double>();
+    }
+    all.push_back(held_out);
+    return all;
+  }
+
+  dist::Communicator& world_;
+  tensor::Device device_;
+  std::string root_;
+};
+
+// f32 sums in another order: 1e-7 a step.
+constexpr double kOrder = 1e-6;
+// Gradients are off by a few roundings of 2^-9, and move losses by the learning rate's share of it.
+constexpr double kBf16 = 0.002;
+
+void data_parallel(Trainings& trainings) {
+  const Losses one = trainings.run("one", {});
+  for (const int ranks : {2, 4}) {
+    for (const std::int64_t zero : {0, 1}) {
+      const std::string name = fmt::format("{} ranks, zero {}", ranks, zero);
+      trainings.expect_close(trainings.run(name, {.ranks = ranks, .zero = zero}), one, kOrder,
+                             name);
+    }
+  }
+  const Losses cpu = trainings.run("cpu", {.on_cpu = true});
+  trainings.expect_close(one, cpu, 1e-4, "one GPU and the CPU");
+}
+
+void sharded(Trainings& trainings) {
+  const Losses one = trainings.run("one", {});
+  for (const std::int64_t zero : {2, 3}) {
+    for (const int ranks : {2, 4}) {
+      const std::string name = fmt::format("{} ranks, zero {}", ranks, zero);
+      trainings.expect_close(trainings.run(name, {.ranks = ranks, .zero = zero}), one, kOrder,
+                             name);
+    }
+  }
+}
+
+void tensor_parallel(Trainings& trainings) {
+  const Losses one = trainings.run("one", {});
+  trainings.expect_close(trainings.run("tp 2", {.ranks = 2, .tensor = 2}), one, kOrder, "tp 2");
+  for (const std::int64_t zero : {1, 3}) {
+    const std::string name = fmt::format("dp 2 x tp 2, zero {}", zero);
+    trainings.expect_close(trainings.run(name, {.ranks = 4, .zero = zero, .tensor = 2}), one,
+                           kOrder, name);
+  }
+}
+
+void lora(Trainings& trainings) {
+  const Losses one = trainings.run("one", {.lora = true});
+  for (const std::int64_t zero : {1, 2, 3}) {
+    const std::string name = fmt::format("lora, 4 ranks, zero {}", zero);
+    trainings.expect_close(trainings.run(name, {.ranks = 4, .zero = zero, .lora = true}), one,
+                           kOrder, name);
+  }
+}
+
+void bf16(Trainings& trainings) {
+  const auto of = [](int ranks, std::int64_t zero, const char* crossing) {
+    return How{.ranks = ranks,
+               .zero = zero,
+               .type = tensor::DType::kBf16,
+               .crossing = crossing,
+               .state = "int8"};
+  };
+  const Losses one = trainings.run("one", of(1, 1, "auto"));
+  for (const std::int64_t zero : {1, 2, 3}) {
+    for (const char* crossing : {"auto", "f32"}) {
+      const std::string name = fmt::format("bf16, 4 ranks, zero {}, crossing {}", zero, crossing);
+      trainings.expect_close(trainings.run(name, of(4, zero, crossing)), one, kBf16, name);
+    }
+  }
+}
+
+void crossing(Trainings& trainings) {
+  const Losses one = trainings.run("one", {});
+  for (const std::int64_t zero : {0, 1, 2}) {
+    const std::string name = fmt::format("f32, crossing in bf16, zero {}", zero);
+    trainings.expect_close(trainings.run(name, {.ranks = 4, .zero = zero, .crossing = "bf16"}), one,
+                           kBf16, name);
+  }
+}
+
+/// Saved by four GPUs; gone on with by others, as if nothing had happened.
+void checkpoints(Trainings& trainings) {
+  for (const std::int64_t zero : {1, 3}) {
+    const std::string whole = fmt::format("whole-{}", zero);
+    const How four{.ranks = 4, .zero = zero, .steps = 6};
+    const Losses through = trainings.run(whole, four);
+    How first = four;
+    first.steps = 4;
+    const auto resumed = [&](const std::string& name, const How& how) {
+      trainings.run(name, first);
+      const Losses mine = trainings.run(name, how);
+      trainings.expect_close(mine, through, how.on_cpu ? 1e-4 : kOrder, name);
+    };
+    How how = four;
+    const std::string same = fmt::format("four again, zero {}", zero);
+    resumed(same, how);
+    if (trainings.world().is_root()) {
+      require(train::micro::checkpoint_bytes(trainings.folder(same), 6) ==
+                  train::micro::checkpoint_bytes(trainings.folder(whole), 6),
+              "the same ranks end with the same bits");
+    }
+    how.ranks = 2;
+    resumed(fmt::format("on two, zero {}", zero), how);
+    how.ranks = 1;
+    resumed(fmt::format("on one, zero {}", zero), how);
+    how.on_cpu = true;
+    resumed(fmt::format("on the CPU, zero {}", zero), how);
+    how.ranks = 2;
+    resumed(fmt::format("on two CPUs, zero {}", zero), how);
+  }
+}
+
+/// Rank 1 stays away in the second step.
+void missing(Trainings& trainings) {
+  const auto begun = std::chrono::steady_clock::now();
+  const bool is_it = trainings.world().rank() == 1;
+  How how{.ranks = 2, .steps = 50};
+  how.change = [is_it](train::TrainInput& input) {
+    input.dist.timeout = 2.0;
+    input.options.batch_tokens = 8 * input.options.seq_len;
+    auto asked = std::make_shared<int>(0);
+    input.should_stop = [is_it, asked] {
+      if (is_it && ++*asked > 4) std::this_thread::sleep_for(std::chrono::minutes(1));
+      return false;
+    };
+  };
+  try {
+    static_cast<void>(trainings.run("missing", how));
+  } catch (const Error& error) {
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    fmt::print(stderr, "{} (after {:.1f} s)\n", error.what(), seconds);
+    std::_Exit(static_cast<int>(error.code()));
+  }
+}
+
+/// What the largest rank reserves, against the plan. Tensors are whole pieces of the norm, so that
+/// the ranks' shares are equal.
+void memory(Trainings& trainings) {
+  model::DecoderConfig square = train::micro::config();
+  square.vocab_size = 512;
+  square.hidden_size = 128;
+  square.intermediate_size = 512;
+  square.heads = square.kv_heads = 16;
+  square.head_dim = 32;
+  struct Case {
+    std::int64_t zero;
+    std::int64_t tensor;
+    const char* crossing;
+  };
+  for (const Case& of :
+       {Case{0, 1, "auto"}, Case{1, 1, "auto"}, Case{1, 2, "auto"}, Case{2, 1, "auto"},
+        Case{2, 1, "bf16"}, Case{3, 1, "auto"}, Case{3, 2, "auto"}}) {
+    const auto part = trainings.world().split(0, trainings.world().rank());
+    const auto gpus = dist::connect_nccl(*part, trainings.device());
+    dist::Grid grid(gpus.get(), of.tensor);
+    train::StepBench bench{.config = square,
+                           .options = {},
+                           .lora = {},
+                           .dist = {},
+                           .numbers = {tensor::DType::kF32, trainings.device()},
+                           .grid = &grid,
+                           .steps = 1};
+    bench.options.seq_len = 16;
+    bench.options.micro_batch = 1;
+    bench.options.device = "cuda";
+    bench.options.precision = "f32";
+    bench.dist.zero = of.zero;
+    bench.dist.tensor = of.tensor;
+    bench.dist.gradient_type = of.crossing;
+    const train::StepFigures figures = train::measure_steps(bench);
+    const auto mine = static_cast<double>(figures.memory.total() + figures.optimizer_state);
+    double most = 0.0;
+    for (const double reserved : dist::all_gather_numbers(*part, std::span(&mine, 1))) {
+      most = std::max(most, reserved);
+    }
+    const double ratio = most / static_cast<double>(figures.planned);
+    const std::string what =
+        fmt::format("zero {}, tensor {}, crossing {}: {:.0f} bytes reserved, {:+.2f} % of the plan",
+                    of.zero, of.tensor, of.crossing, most, 100.0 * (ratio - 1.0));
+    if (trainings.world().is_root()) fmt::print("{}\n", what);
+    require(std::abs(ratio - 1.0) < 0.02, what);
+    require(figures.loss > 1.0 && figures.loss < 10.0, "a loss near log V");
+    require(figures.ranks == 4 && figures.waited >= 0.0, "what all ranks did");
+  }
+}
+
+const std::map<std::string, void (*)(Trainings&)> kCases = {{"data_parallel", data_parallel},
+                                                            {"sharded", sharded},
+                                                            {"tensor_parallel", tensor_parallel},
+                                                            {"lora", lora},
+                                                            {"bf16", bf16},
+                                                            {"crossing", crossing},
+                                                            {"checkpoints", checkpoints},
+                                                            {"missing", missing},
+                                                            {"memory", memory}};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto found = kCases.find(argc > 1 ? argv[1] : "");
+  if (found == kCases.end()) return 2;
+  try {
+    set_thread_count(1);
+    const auto world = dist::connect();
+    Trainings trainings(*world);
+    found->second(trainings);
+    world->barrier();
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    std::fflush(nullptr);
+    std::_Exit(1);
+  }
+}
