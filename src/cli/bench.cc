@@ -77,6 +77,7 @@ Json to_json(const train::StepBench& bench, const train::StepFigures& figures, c
           {"flops_per_second", figures.flops / figures.median},
           {"peak_flops_per_second", peak.rate},
           {"loss", figures.loss},
+          {"gradient_norm", figures.gradient_norm},
           {"bytes",
            {{"weights", figures.memory.parameters + figures.memory.quantized_parameters},
             {"adapters", figures.memory.adapters},
@@ -124,7 +125,7 @@ void print(const train::StepBench& bench, const train::StepFigures& figures, con
              human(figures.memory.total() + figures.optimizer_state), human(figures.planned));
   if (figures.taken > 0) fmt::print(", {} taken from the driver", human(figures.taken));
   if (figures.host > 0) fmt::print("; {} pinned on the host", human(figures.host));
-  fmt::print("\nloss         {:.4f}\n", figures.loss);
+  fmt::print("\nloss         {:.4f}, gradient norm {:.4f}\n", figures.loss, figures.gradient_norm);
 }
 
 void run(const Arguments& arguments) {

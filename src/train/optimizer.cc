@@ -56,6 +56,18 @@ StateType state_type_from_option(const std::string& option) {
       fmt::format("train.optimizer_state: \"{}\" is none of f32, bf16, int8", printable(option)));
 }
 
+AdamWSettings adamw_settings(const TrainOptions& options) {
+  return {.beta1 = options.beta1,
+          .beta2 = options.beta2,
+          .eps = options.eps,
+          .weight_decay = options.weight_decay,
+          .no_decay = options.no_decay,
+          .clip_norm = options.clip_norm,
+          .state = state_type_from_option(options.optimizer_state),
+          .seed = static_cast<std::uint64_t>(options.seed),
+          .offload = offload_of(options).optimizer};
+}
+
 std::size_t state_bytes(StateType type, std::int64_t elements) {
   const auto count = static_cast<std::size_t>(elements);
   switch (type) {

@@ -18,6 +18,7 @@
 #include "tensor/any_view.h"
 #include "tensor/arena.h"
 #include "tensor/host_window.h"
+#include "train/options.h"
 
 namespace nativo::train {
 
@@ -50,6 +51,9 @@ struct AdamWSettings {
   /// time, with the same bits.
   bool offload = false;
 };
+
+/// Those of a training with `options`. Throws as state_type_from_option() and offload_of().
+[[nodiscard]] AdamWSettings adamw_settings(const TrainOptions& options);
 
 /// One tensor of the state, row-major, as it is held and stored.
 struct StateTensor {

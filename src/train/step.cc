@@ -172,4 +172,17 @@ std::optional<StepOutcome> run_batch(model::Decoder& decoder, DataParallel& para
   return outcome;
 }
 
+LayerUpdate WeightUpdate::by_layers() const {
+  if (!in_backward) return {};
+  return [*this](std::int64_t layer) {
+    optimizer.update_layer(decoder.trainable(), layer, number, lr);
+  };
+}
+
+void WeightUpdate::finish(double gradient_norm) const {
+  if (in_backward) return optimizer.end_layers();
+  optimizer.update(decoder.trainable(), parallel.updated_gradients(), number, lr, gradient_norm);
+  parallel.gather_parameters();
+}
+
 }  // namespace nativo::train

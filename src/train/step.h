@@ -1,5 +1,5 @@
-// The batch of one optimizer step: loss and gradients, however it is cut into micro-batches.
-// Not here: whether and how the weights change with them (trainer.cc).
+// One optimizer step: loss and gradients of its batch, however it is cut into micro-batches, and
+// the update of the weights. Not here: which rows a step has, whether it is taken (trainer.cc).
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "model/decoder.h"
 #include "train/data_parallel.h"
 #include "train/example.h"
+#include "train/optimizer.h"
 #include "train/options.h"
 #include "train/packer.h"
 
@@ -49,5 +50,22 @@ using LayerUpdate = std::function<void(std::int64_t layer)>;
                                                    const TrainOptions& options, std::int64_t step,
                                                    const std::function<bool()>& stop,
                                                    const LayerUpdate& update_layer = {});
+
+/// Update number `number` (from 1), with learning rate `lr`, of what is trained of a decoder. All
+/// outlive this.
+struct WeightUpdate {
+  model::Decoder& decoder;
+  DataParallel& parallel;
+  Optimizer& optimizer;
+  std::int64_t number = 1;
+  double lr = 0.0;
+  bool in_backward = false;  ///< train.optimizer_in_backward
+
+  /// What run_batch() calls: empty but in the backward pass.
+  [[nodiscard]] LayerUpdate by_layers() const;
+  /// With the gradients that run_batch() has left, whose norm is `gradient_norm`; or the end of
+  /// what by_layers() has begun. Then all ranks have the new weights.
+  void finish(double gradient_norm) const;
+};
 
 }  // namespace nativo::train

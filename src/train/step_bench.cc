@@ -1,7 +1,10 @@
 #include "train/step_bench.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "base/clock.h"
@@ -12,6 +15,9 @@
 #include "train/flops.h"
 #include "train/gpu_memory.h"
 #include "train/optimizer.h"
+#include "train/option_check.h"
+#include "train/packer.h"
+#include "train/step.h"
 #include "train/training_memory.h"
 
 namespace nativo::train {
@@ -41,25 +47,42 @@ void make_up_weights(model::Decoder& decoder) {
   });
 }
 
-/// One document a row, every token but a row's last one followed by a target.
-model::Batch make_up_batch(const model::DecoderConfig& config, std::int64_t rows,
-                           std::int64_t length, std::uint64_t number) {
-  model::Batch batch;
-  batch.rows = rows;
-  batch.length = length;
+/// One document a row, every token but its first a target.
+std::vector<Example> make_up_examples(const model::DecoderConfig& config, std::size_t rows,
+                                      std::int64_t length, std::uint64_t number) {
   Rng rng(2, number);
   const auto tokens = static_cast<std::uint64_t>(config.vocab_size);
-  for (std::int64_t i = 0; i < rows * length; ++i) {
-    batch.tokens.push_back(static_cast<std::int32_t>(rng.below(tokens)));
-    batch.targets.push_back(static_cast<std::int32_t>(rng.below(tokens)));
-    batch.positions.push_back(static_cast<std::int32_t>(i % length));
-    batch.documents.push_back(0);
+  std::vector<Example> examples(rows);
+  for (Example& example : examples) {
+    example.loss_mask.assign(static_cast<std::size_t>(length) + 1, 1);
+    for (std::int64_t i = 0; i <= length; ++i) {
+      example.tokens.push_back(static_cast<std::int32_t>(rng.below(tokens)));
+    }
   }
-  return batch;
+  return examples;
 }
 
 std::size_t free_on(const tensor::Device& device) {
   return device.is_cuda() ? tensor::gpu_facts(device).available : 0;
+}
+
+std::vector<Row> whole_rows(std::size_t count, std::int64_t length) {
+  std::vector<Row> rows;
+  for (std::size_t i = 0; i < count; ++i) rows.push_back({{{i, 0, length}}, length});
+  return rows;
+}
+
+/// What all ranks fail with alike, the first one tells.
+void require_finite(const StepOutcome& outcome, std::int64_t step, dist::Communicator& ranks) {
+  const bool is_loss = !std::isfinite(outcome.loss);
+  if (!is_loss && std::isfinite(outcome.gradient_norm)) return;
+  ranks.barrier();
+  if (!ranks.is_root()) throw Error(ExitCode::kData, "");
+  throw Error(ExitCode::kData,
+              fmt::format("step {} of the measurement: the {} is not finite", step,
+                          is_loss ? "loss" : "gradient's norm"),
+              "the weights and tokens are made up: lower train.lr; if that does not help, the "
+              "arithmetic here is wrong, and no figure of it would be worth anything");
 }
 
 /// Seconds that this rank has stood still for collectives.
@@ -83,11 +106,7 @@ StepFigures measure_steps(const StepBench& bench) {
   dist::Grid self;
   dist::Grid& grid = bench.grid == nullptr ? self : *bench.grid;
   const dist::Place place = grid.world().place();
-  if (options.optimizer_in_backward && place.size > 1) {
-    throw Error(ExitCode::kConfig,
-                "train.optimizer_in_backward: the gradients of several ranks are summed first",
-                "remove it");
-  }
+  check_together(options, place.size);
   const GpuMemory plan = gpu_memory(bench.config, options, bench.lora,
                                     rank_count(place.size, place.node_size, bench.dist));
   tensor::require_device(device);
@@ -106,49 +125,39 @@ StepFigures measure_steps(const StepBench& bench) {
                         gradient_crossing_from_option(bench.dist.gradient_type));
   const model::TrainingShape shape = training_shape(options);
   parallel.gradients().enable(shape.gradients);
-  Optimizer optimizer(std::as_const(decoder).trainable(),
-                      {.weight_decay = options.weight_decay,
-                       .clip_norm = options.clip_norm,
-                       .state = state_type_from_option(options.optimizer_state),
-                       .offload = offload_of(options).optimizer},
+  Optimizer optimizer(std::as_const(decoder).trainable(), adamw_settings(options),
                       parallel.updated_slices());
 
-  const std::int64_t tokens = shape.rows * shape.length * grid.data().size();
+  const auto step_rows = static_cast<std::size_t>(shape.rows * grid.data().size());
+  const std::vector<Row> rows = whole_rows(step_rows, shape.length);
+  std::vector<const Row*> batch;
+  for (const Row& row : rows) batch.push_back(&row);
   double waited = 0.0;
   for (std::int64_t step = 1; step <= kWarmUp + bench.steps; ++step) {
     if (bench.should_stop && bench.should_stop()) {
       throw Error(ExitCode::kTryAgain, "stopped before the last step");
     }
-    const model::Batch batch =
-        make_up_batch(bench.config, shape.rows, shape.length,
-                      static_cast<std::uint64_t>(step * grid.data().size() + grid.data().rank()));
+    const std::vector<Example> examples =
+        make_up_examples(bench.config, step_rows, shape.length, static_cast<std::uint64_t>(step));
+    const WeightUpdate update{.decoder = decoder,
+                              .parallel = parallel,
+                              .optimizer = optimizer,
+                              .number = step,
+                              .lr = options.lr,
+                              .in_backward = options.optimizer_in_backward};
     grid.world().barrier();
     if (step == kWarmUp + 1) waited = waited_by(grid);
     const double begun = monotonic_seconds();
-    parallel.gradients().zero();
-    model::StepOptions how{.scale = 1.0F / static_cast<float>(tokens),
-                           .recompute = shape.recompute,
-                           .offload_inputs = shape.offload_inputs};
-    parallel.gradients().observe(how, /*is_last=*/true);
-    if (options.optimizer_in_backward) {
-      how.layer_done = [&](std::int64_t layer) {
-        optimizer.update_layer(decoder.trainable(), layer, step, options.lr);
-      };
-    }
-    const model::LossSum sum = decoder.forward_backward(batch, how);
-    parallel.gradients().end_round(/*is_last=*/true);
-    parallel.finish_gradients();
-    if (options.optimizer_in_backward) {
-      optimizer.end_layers();
-    } else {
-      optimizer.update(decoder.trainable(), parallel.updated_gradients(), step, options.lr,
-                       parallel.gradient_norm());
-      parallel.gather_parameters();
-    }
+    const StepOutcome outcome = *run_batch(decoder, parallel, examples, batch, options, step,
+                                           /*stop=*/{}, update.by_layers());
+    require_finite(outcome, step, grid.world());
+    update.finish(outcome.gradient_norm);
     if (device.is_cuda()) tensor::synchronize(device);
     grid.world().barrier();
     if (step > kWarmUp) figures.seconds.push_back(monotonic_seconds() - begun);
-    figures.loss = sum.loss / static_cast<double>(sum.targets);
+    figures.loss = outcome.loss;
+    figures.gradient_norm = outcome.gradient_norm;
+    figures.tokens = outcome.tokens;
   }
   grid.check();
   const double mine = (waited_by(grid) - waited) / static_cast<double>(bench.steps);
@@ -162,16 +171,15 @@ StepFigures measure_steps(const StepBench& bench) {
   figures.memory.gradients += parallel.gradients().bytes();
   figures.optimizer_state = optimizer.bytes();
   figures.host = figures.memory.host + optimizer.host_bytes();
-  figures.tokens = tokens;
   double adapters = 0.0;
   for (const model::Parameter& parameter : std::as_const(decoder).trainable()) {
     adapters += static_cast<double>(parameter.elements());
   }
   adapters *= grid.tensor().size();
-  const double rows = static_cast<double>(shape.rows * grid.data().size());
-  const double keys = keys_seen(bench.config, shape.length) * rows;
-  figures.flops = step_flops(bench.config, options.method == "full" ? 0.0 : adapters,
-                             {static_cast<double>(tokens), static_cast<double>(tokens), keys});
+  const auto tokens = static_cast<double>(figures.tokens);
+  const double keys = keys_seen(bench.config, shape.length) * static_cast<double>(step_rows);
+  figures.flops =
+      step_flops(bench.config, options.method == "full" ? 0.0 : adapters, {tokens, tokens, keys});
   std::vector<double> sorted = figures.seconds;
   std::ranges::sort(sorted);
   figures.median = sorted[sorted.size() / 2];

@@ -1,6 +1,6 @@
 // A training step of any shape on made-up weights and tokens, measured: how fast, in how much
-// memory. Not here: real data (trainer.h). Rule: it is the trainer's own step: the same batch
-// memory, the same gradients, norm, clipping and update.
+// memory. Not here: real data (trainer.h). Rule: it is the trainer's own step, its functions
+// (step.h): another one would measure something else.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +34,7 @@ struct StepFigures {
   std::int64_t ranks = 1;
   double waited = 0.0;  ///< seconds of a step that a rank has stood still for others; their mean
   double loss = 0.0;    ///< of the last step: log V and falling, or something is wrong
+  double gradient_norm = 0.0;   ///< of the last step, before clipping
   model::DecoderMemory memory;  ///< reserved
   std::size_t optimizer_state = 0;
   std::size_t host = 0;     ///< pinned beside a GPU
@@ -43,8 +44,9 @@ struct StepFigures {
 };
 
 /// Collective over the grid's ranks: what is one rank's (memory) is this one's, its `seconds` are
-/// from one meeting of all to the next. Throws as Decoder and Optimizer do, and Error(kTryAgain)
-/// when stopped.
+/// from one meeting of all to the next. Throws as Decoder, Optimizer and check_together() do,
+/// Error(kData) for a loss or a norm that is not finite (all ranks; the first one's has the text),
+/// and Error(kTryAgain) when stopped.
 [[nodiscard]] StepFigures measure_steps(const StepBench& bench);
 
 /// Dense bf16 tensor-core rate of a GPU by its name, TFLOP/s, from NVIDIA's data sheets; 0 =

@@ -31,18 +31,6 @@ namespace {
 
 constexpr std::uint64_t kHeldoutSeed = 0;  // any fixed one: packing must not change the loss
 
-AdamWSettings adamw_settings(const TrainOptions& options) {
-  return {.beta1 = options.beta1,
-          .beta2 = options.beta2,
-          .eps = options.eps,
-          .weight_decay = options.weight_decay,
-          .no_decay = options.no_decay,
-          .clip_norm = options.clip_norm,
-          .state = state_type_from_option(options.optimizer_state),
-          .seed = static_cast<std::uint64_t>(options.seed),
-          .offload = offload_of(options).optimizer};
-}
-
 // Everything that one run of train() works with.
 class Run {
  public:
@@ -145,7 +133,7 @@ class Run {
       show_life(heartbeat::Phase::kTrain);
       const std::vector<const Row*> rows = plan_.rows(step, state_.row_offset);
       const auto outcome = run_batch(input_.decoder, parallel_, input_.train, rows, options_, step,
-                                     input_.should_stop, layer_update(step));
+                                     input_.should_stop, weight_update(step).by_layers());
       if (!outcome) stop();
       waiting_for_disk([&] { store_.check(); });
       tell_saved();
@@ -212,23 +200,17 @@ class Run {
     return is_last || (every > 0 && step % every == 0);
   }
 
-  // With train.optimizer_in_backward what update() would do, layer by layer.
-  LayerUpdate layer_update(std::int64_t step) {
-    if (!options_.optimizer_in_backward) return {};
-    return [this, step](std::int64_t layer) {
-      optimizer_.update_layer(input_.decoder.trainable(), layer, state_.updates + 1,
-                              schedule_.learning_rate(step));
-    };
+  WeightUpdate weight_update(std::int64_t step) {
+    return {.decoder = input_.decoder,
+            .parallel = parallel_,
+            .optimizer = optimizer_,
+            .number = state_.updates + 1,
+            .lr = schedule_.learning_rate(step),
+            .in_backward = options_.optimizer_in_backward};
   }
 
   void update(const StepOutcome& outcome, std::int64_t step) {
-    if (options_.optimizer_in_backward) {
-      optimizer_.end_layers();
-    } else {
-      optimizer_.update(input_.decoder.trainable(), parallel_.updated_gradients(),
-                        state_.updates + 1, schedule_.learning_rate(step), outcome.gradient_norm);
-      parallel_.gather_parameters();
-    }
+    weight_update(step).finish(outcome.gradient_norm);
     if (state_.updates == 0) state_.first_loss = outcome.loss;
     ++state_.updates;
     state_.loss = outcome.loss;
