@@ -206,6 +206,10 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
 
 ncclResult_t ncclCommInitRank(ncclComm_t* comm, int ranks, ncclUniqueId id, int rank) {
   if (ranks > kMostRanks) return ncclInvalidArgument;
+  if (ranks == 1) {
+    std::fprintf(stderr, "emulated NCCL: a rank that is alone has nobody to connect to\n");
+    std::abort();
+  }
   const int file = shm_open(id.internal, O_RDWR | O_CREAT, 0600);
   if (file < 0 || ftruncate(file, sizeof(Shared)) != 0) return ncclSystemError;
   void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);

@@ -183,6 +183,16 @@ void data_parallel(Trainings& trainings) {
   trainings.expect_close(one, cpu, 1e-4, "one GPU and the CPU");
 }
 
+/// One rank, whatever [dist] says: there may be no NCCL where it trains.
+void alone(Trainings& trainings) {
+  const Losses one = trainings.run("one", {});
+  for (const std::int64_t zero : {0, 2, 3}) {
+    const std::string name = fmt::format("alone, zero {}", zero);
+    const How how{.zero = zero, .crossing = "bf16"};
+    trainings.expect_close(trainings.run(name, how), one, 0.0, name);
+  }
+}
+
 void sharded(Trainings& trainings) {
   const Losses one = trainings.run("one", {});
   for (const std::int64_t zero : {2, 3}) {
@@ -346,15 +356,12 @@ void memory(Trainings& trainings) {
   }
 }
 
-const std::map<std::string, void (*)(Trainings&)> kCases = {{"data_parallel", data_parallel},
-                                                            {"sharded", sharded},
-                                                            {"tensor_parallel", tensor_parallel},
-                                                            {"lora", lora},
-                                                            {"bf16", bf16},
-                                                            {"crossing", crossing},
-                                                            {"checkpoints", checkpoints},
-                                                            {"missing", missing},
-                                                            {"memory", memory}};
+const std::map<std::string, void (*)(Trainings&)> kCases = {
+    {"alone", alone},       {"data_parallel", data_parallel},
+    {"sharded", sharded},   {"tensor_parallel", tensor_parallel},
+    {"lora", lora},         {"bf16", bf16},
+    {"crossing", crossing}, {"checkpoints", checkpoints},
+    {"missing", missing},   {"memory", memory}};
 
 }  // namespace
 

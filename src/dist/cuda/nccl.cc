@@ -191,8 +191,8 @@ class NcclCommunicator final : public Communicator {
     nccl_->check(failed, operation.name);
   }
 
-  std::shared_ptr<const NcclLibrary> nccl_;
-  std::unique_ptr<Communicator> own_host_;  ///< of a part
+  std::shared_ptr<const NcclLibrary> nccl_;  ///< null of one rank
+  std::unique_ptr<Communicator> own_host_;   ///< of a part
   Communicator& host_;
   tensor::Device device_;
   std::atomic<bool> is_abandoned_ = false;
@@ -206,7 +206,10 @@ std::unique_ptr<Communicator> connect_nccl(Communicator& host, const tensor::Dev
   if (!device.is_cuda()) {
     throw Error(ExitCode::kConfig, tensor::device_name(device) + ": NCCL connects GPUs");
   }
-  return std::make_unique<NcclCommunicator>(std::make_shared<NcclLibrary>(), host, device);
+  // Opened here, so that where it is missing nothing has been begun.
+  std::shared_ptr<const NcclLibrary> nccl;
+  if (host.size() > 1) nccl = std::make_shared<NcclLibrary>();
+  return std::make_unique<NcclCommunicator>(std::move(nccl), host, device);
 }
 
 }  // namespace nativo::dist
