@@ -96,7 +96,10 @@ TEST_F(MemoryTest, ThePlanIsWhatTheSystemCounts) {
         training_memory(memory::config(), options_of(of), {}).peak() - kProgramBytes);
     std::printf("%-28s planned %7.1f MiB, measured %7.1f MiB: %+.2f %%\n", of.name,
                 planned * 0x1p-20, grown * 0x1p-20, 100.0 * (grown / planned - 1.0));
-    EXPECT_NEAR(grown / planned, 1.0, 0.02) << of.name;
+    // Beside 2 %: what malloc keeps of freed blocks, which depends on as little as the program's
+    // path.
+    constexpr double kFreed = 0x1p20 * 8;
+    EXPECT_NEAR(grown, planned, 0.02 * planned + kFreed) << of.name;
   }
 }
 
