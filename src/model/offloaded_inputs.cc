@@ -38,7 +38,6 @@ void OffloadedInputs::settle() { sent_.block(tensor::compute_stream(device_)); }
 void OffloadedInputs::fetch(std::int64_t layer, void* input) {
   free_.record(tensor::compute_stream(device_));
   free_.block(in_.handle());
-  sent_.block(in_.handle());
   tensor::copy_bytes_async(input, at(layer), bytes_, in_.handle());
   fetched_[static_cast<std::size_t>(layer) % 2].record(in_.handle());
 }

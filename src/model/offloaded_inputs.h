@@ -27,7 +27,8 @@ class OffloadedInputs {
   /// Ops from now on may use the memory that was sent last for something else.
   void settle();
 
-  /// Down, in descending order: copies it to `input`, which the ops called so far are done with.
+  /// Down, in descending order, after settle(): copies it to `input`, which the ops called so far
+  /// are done with.
   void fetch(std::int64_t layer, void* input);
   /// Ops from now on find the input of `layer`, which was fetched.
   void await(std::int64_t layer);

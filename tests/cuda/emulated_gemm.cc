@@ -12,11 +12,8 @@ float value_of(tensor::bf16 x) { return tensor::to_f32(x); }
 void assign(float& to, float x) { to = x; }
 void assign(tensor::bf16& to, float x) { to = tensor::to_bf16(x); }
 
-}  // namespace
-
 template <class T>
-void gemm(const tensor::Device& device, const Gemm<T>& of) {
-  emulation::drain(tensor::compute_stream(device));
+void multiply(const Gemm<T>& of) {
   for (std::int64_t i = 0; i < of.m; ++i) {
     for (std::int64_t j = 0; j < of.n; ++j) {
       double sum = 0.0;
@@ -33,8 +30,7 @@ void gemm(const tensor::Device& device, const Gemm<T>& of) {
     }
   }
 }
-void gemm(const tensor::Device& device, const Fp8Gemm& of) {
-  emulation::drain(tensor::compute_stream(device));
+void multiply(const Fp8Gemm& of) {
   for (std::int64_t i = 0; i < of.m; ++i) {
     for (std::int64_t j = 0; j < of.n; ++j) {
       double sum = 0.0;
@@ -48,6 +44,16 @@ void gemm(const tensor::Device& device, const Fp8Gemm& of) {
       assign(c, total);
     }
   }
+}
+
+}  // namespace
+
+template <class T>
+void gemm(const tensor::Device& device, const Gemm<T>& of) {
+  emulation::run_in(tensor::compute_stream(device), [of] { multiply(of); });
+}
+void gemm(const tensor::Device& device, const Fp8Gemm& of) {
+  emulation::run_in(tensor::compute_stream(device), [of] { multiply(of); });
 }
 
 template void gemm<float>(const tensor::Device&, const Gemm<float>&);

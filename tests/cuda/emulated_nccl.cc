@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <map>
 #include <random>
 #include <string_view>
@@ -166,7 +167,7 @@ std::vector<Started> group;
 void put_into_stream(const Started& started) {
   ncclComm_t comm = started.comm;
   ++comm->running;
-  nativo::emulation::enqueue(started.stream, [comm, primitives = started.primitives] {
+  nativo::emulation::run_beside(started.stream, [comm, primitives = started.primitives] {
     try {
       for (const Primitive& primitive : primitives) comm->run(primitive);
     } catch (const Aborted&) {  // what it has received is undefined

@@ -1,12 +1,16 @@
 // The part of the CUDA runtime that nativo uses, on host memory: a device that is the processor.
-// For tests of kernels where there is no GPU. A stream runs everything at once until something is
-// put into it that waits for others (an emulated NCCL operation, an event that has not come): from
-// then on it is a queue, and a kernel or a copy first waits for what is before it.
+// For tests of kernels where there is no GPU. What a stream is given, it runs at once; but for
+// emulated NCCL operations, which wait for other processes on a thread of their stream's own, and
+// what waits for them.
+// NATIVO_EMULATED_STREAMS in the environment lets streams run apart, as those of a GPU may: an
+// operation that is not waited for is found by what has not happened yet, or too early.
+//   early     the compute stream (the first) runs when it is waited for, the others at once
+//   late      all run when they are waited for
+//   shuffled  all run by chance or when they are waited for; shuffled-N: by other chances
 #pragma once
 
 #include <cstddef>
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 
 // NOLINTBEGIN: names are the CUDA runtime's
@@ -33,10 +37,10 @@ struct cudaDeviceProp {
 };
 
 namespace nativo::emulation {
-/// `work` comes after all that is in the stream, on a thread of the stream's own.
-void enqueue(cudaStream_t stream, std::function<void()> work);
-/// Returns when the stream is empty.
-void drain(cudaStream_t stream);
+/// `work`, a kernel, comes after all that is in the stream.
+void run_in(cudaStream_t stream, std::function<void()> work);
+/// The same of work that waits for other processes: beside everything else from now on.
+void run_beside(cudaStream_t stream, std::function<void()> work);
 }  // namespace nativo::emulation
 
 inline const char* cudaGetErrorString(cudaError_t) { return "emulated"; }
@@ -52,29 +56,14 @@ inline cudaError_t cudaMemGetInfo(std::size_t* available, std::size_t* all) {
   *available = *all = std::size_t{1} << 30;
   return cudaSuccess;
 }
-inline cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
-  if (bytes > std::size_t{1} << 40) return cudaErrorMemoryAllocation;
-  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
-  std::memset(*memory, 0xA5, bytes);  // nobody may count on zeros
-  return cudaSuccess;
-}
-inline cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned) {
-  return cudaMalloc(memory, bytes);
-}
-inline cudaError_t cudaFreeHost(void* memory) {
-  std::free(memory);
-  return cudaSuccess;
-}
-inline cudaError_t cudaFree(void* memory) {
-  static_cast<void>(cudaDeviceSynchronize());
-  return cudaFreeHost(memory);
-}
+cudaError_t cudaMalloc(void** memory, std::size_t bytes);
+cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned flags);
+/// Ends with a message when something is under way that uses the memory.
+cudaError_t cudaFreeHost(void* memory);
+cudaError_t cudaFree(void* memory);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
-inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  nativo::emulation::drain(stream);
-  return cudaSuccess;
-}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 cudaError_t cudaEventCreate(cudaEvent_t* event);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
@@ -82,16 +71,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to);
-inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
-                                   cudaStream_t stream) {
-  nativo::emulation::drain(stream);
-  std::memmove(to, from, bytes);
-  return cudaSuccess;
-}
-inline cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes,
-                                   cudaStream_t stream) {
-  nativo::emulation::drain(stream);
-  std::memset(memory, value, bytes);
-  return cudaSuccess;
-}
+/// To or from the host's memory that is not pinned, it returns when that is free for other use.
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
+                            cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream);
 // NOLINTEND

@@ -16,8 +16,10 @@ namespace nativo::ops::cuda {
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared,
             tensor::StreamHandle stream, Arguments... arguments) {
-  emulation::drain(stream);
-  emulation::run_grid(grid, block, shared, [&] { kernel(static_cast<Parameters>(arguments)...); });
+  emulation::run_in(stream, [=] {
+    emulation::run_grid(grid, block, shared,
+                        [&] { kernel(static_cast<Parameters>(arguments)...); });
+  });
 }
 
 inline unsigned char* dynamic_shared() { return emulation::shared_memory(); }
