@@ -11,7 +11,9 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -29,6 +31,7 @@
 #include "train/data_parallel.h"
 #include "train/micro.h"
 #include "train/optimizer.h"
+#include "train/plan.h"
 #include "train/step_bench.h"
 #include "train/training_memory.h"
 
@@ -55,9 +58,10 @@ struct How {
   int ranks = 1;
   std::int64_t zero = 1;
   std::int64_t tensor = 1;
-  bool lora = false;
+  std::string method = "full";
   bool on_cpu = false;
   tensor::DType type = tensor::DType::kF32;
+  bool fp8 = false;
   std::string crossing = "auto";
   std::string state = "f32";
   std::int64_t steps = 4;
@@ -83,6 +87,8 @@ class Trainings {
   [[nodiscard]] fs::path folder(const std::string& name) const { return fs::path(root_) / name; }
   [[nodiscard]] dist::Communicator& world() const { return world_; }
   [[nodiscard]] const tensor::Device& device() const { return device_; }
+  /// Of the last one.
+  [[nodiscard]] const train::TrainResult& result() const { return result_; }
 
   /// The losses and norms of a training in `name`, which goes on with what is there. The first rank
   /// has them.
@@ -110,14 +116,15 @@ class Trainings {
     std::unique_ptr<dist::Communicator> gpus;
     model::Numbers numbers;
     if (!how.on_cpu) {
-      numbers = {how.type, device_};
+      numbers = {how.type, device_, how.fp8};
       gpus = dist::connect_nccl(host, device_);
     }
     dist::Communicator& ranks = gpus ? *gpus : host;
     dist::Grid grid(&ranks, how.tensor);
-    model::Decoder decoder(config(), {}, train::decoder_ranks(grid, how.zero), numbers);
-    decoder.initialize(5);
-    if (how.lora) {
+    model::Decoder decoder(config(), train::quantization_of(how.method, {}),
+                           train::decoder_ranks(grid, how.zero), numbers);
+    train::micro::fill(decoder);
+    if (how.method != "full") {
       model::LoraOptions options;
       options.rank = 4;
       options.dropout = 0.1;
@@ -135,7 +142,8 @@ class Trainings {
     input.options.eval_every = 0;
     input.options.optimizer_state = how.state;
     input.options.device = how.on_cpu ? "cpu" : "cuda";
-    input.options.precision = how.type == tensor::DType::kBf16 ? "bf16" : "f32";
+    input.options.precision = how.fp8 ? "fp8" : how.type == tensor::DType::kBf16 ? "bf16" : "f32";
+    input.options.method = how.method;
     input.heldout = train::micro::examples(1, 2);
     input.dist.zero = how.zero;
     input.dist.tensor = how.tensor;
@@ -143,7 +151,7 @@ class Trainings {
     input.dist.timeout = 60.0;
     input.grid = &grid;
     if (how.change) how.change(input);
-    static_cast<void>(train::train(input));
+    result_ = train::train(input);
   }
 
   [[nodiscard]] Losses losses(const std::string& name) const {
@@ -152,7 +160,8 @@ class Trainings {
     for (const std::string& line : train::micro::metrics(folder(name))) {
       const Json json = parse_json(line, "metrics");
       for (const char* key : {"loss", "grad_norm"}) {
-        if (json.contains(key)) all.push_back(json[key].get<double>());
+        if (!json.contains(key)) continue;
+        all.push_back(json[key].is_null() ? -1.0 : json[key].get<double>());  // null: a spike's
       }
       if (json.contains("eval_loss")) held_out = json["eval_loss"].get<double>();
     }
@@ -163,6 +172,7 @@ class Trainings {
   dist::Communicator& world_;
   tensor::Device device_;
   std::string root_;
+  train::TrainResult result_;
 };
 
 // f32 sums in another order: 1e-7 a step.
@@ -215,11 +225,13 @@ void tensor_parallel(Trainings& trainings) {
 }
 
 void lora(Trainings& trainings) {
-  const Losses one = trainings.run("one", {.lora = true});
-  for (const std::int64_t zero : {1, 2, 3}) {
-    const std::string name = fmt::format("lora, 4 ranks, zero {}", zero);
-    trainings.expect_close(trainings.run(name, {.ranks = 4, .zero = zero, .lora = true}), one,
-                           kOrder, name);
+  for (const char* method : {"lora", "qlora-int8", "qlora-nf4"}) {
+    const Losses one = trainings.run(fmt::format("{}, one", method), {.method = method});
+    for (const std::int64_t zero : {1, 2, 3}) {
+      const std::string name = fmt::format("{}, 4 ranks, zero {}", method, zero);
+      trainings.expect_close(trainings.run(name, {.ranks = 4, .zero = zero, .method = method}), one,
+                             kOrder, name);
+    }
   }
 }
 
@@ -237,6 +249,131 @@ void bf16(Trainings& trainings) {
       const std::string name = fmt::format("bf16, 4 ranks, zero {}, crossing {}", zero, crossing);
       trainings.expect_close(trainings.run(name, of(4, zero, crossing)), one, kBf16, name);
     }
+  }
+}
+
+/// Rows are computed one by one by one GPU, too, and so have the same codes; of tensor-parallel
+/// ranks each scales its own part.
+void fp8(Trainings& trainings) {
+  const auto of = [](int ranks, std::int64_t zero, std::int64_t tensor) {
+    return How{
+        .ranks = ranks, .zero = zero, .tensor = tensor, .type = tensor::DType::kBf16, .fp8 = true};
+  };
+  const Losses one = trainings.run("one", of(1, 1, 1));
+  for (const std::int64_t zero : {1, 2, 3}) {
+    const std::string name = fmt::format("fp8, 4 ranks, zero {}", zero);
+    trainings.expect_close(trainings.run(name, of(4, zero, 1)), one, kBf16, name);
+  }
+  trainings.expect_close(trainings.run("fp8, tp 2", of(2, 1, 2)), one, kBf16, "fp8, tp 2");
+}
+
+/// What waits on the hosts changes no bit of what the ranks train.
+void offload(Trainings& trainings) {
+  for (const std::int64_t zero : {1, 2, 3}) {
+    for (const int ranks : {2, 4}) {
+      How how{.ranks = ranks, .zero = zero, .state = ranks == 2 ? "f32" : "int8"};
+      how.change = [](train::TrainInput& input) { input.options.recompute = "block"; };
+      const std::string kept = fmt::format("{} ranks, zero {}", ranks, zero);
+      const Losses expected = trainings.run(kept, how);
+      how.change = [](train::TrainInput& input) {
+        input.options.recompute = "block";
+        input.options.offload = {"optimizer", "activations"};
+      };
+      const std::string name = kept + ", offloaded";
+      trainings.expect_close(trainings.run(name, how), expected, 0.0, name);
+      require(!trainings.world().is_root() ||
+                  train::micro::checkpoint_bytes(trainings.folder(name), 4) ==
+                      train::micro::checkpoint_bytes(trainings.folder(kept), 4),
+              name + ": the same bits");
+    }
+  }
+}
+
+/// A token whose weights are no numbers, in the data of the third step.
+void poison(train::TrainInput& input) {
+  constexpr std::size_t kPoison = 1;  // no example of micro::examples() has it
+  train::TrainPlan plan(input.train, input.options, input.decoder.config());
+  const train::Piece& piece = plan.rows(3, 0).back()->pieces[0];
+  input.train[piece.example].tokens[1] = kPoison;
+  const tensor::AnyView embedding = input.decoder.parameters()[0].stored;
+  std::vector<float> values(tensor::elements(embedding));
+  tensor::read(embedding, values);
+  values[kPoison * static_cast<std::size_t>(input.decoder.config().hidden_size)] =
+      std::numeric_limits<float>::quiet_NaN();
+  tensor::write(values, embedding);
+}
+
+void spikes(Trainings& trainings) {
+  for (const char* policy : {"rollback", "skip"}) {
+    How how{.steps = 6};
+    how.change = [policy](train::TrainInput& input) {
+      poison(input);
+      input.options.on_spike = policy;
+    };
+    const Losses one = trainings.run(fmt::format("{}, one", policy), how);
+    how.ranks = 4;
+    for (const std::int64_t zero : {1, 2, 3}) {
+      how.zero = zero;
+      const std::string name = fmt::format("{}, 4 ranks, zero {}", policy, zero);
+      trainings.expect_close(trainings.run(name, how), one, kOrder, name);
+      const train::TrainResult& result = trainings.result();
+      require(result.rollbacks + result.skipped_steps == 1, name + ": one spike");
+    }
+  }
+}
+
+/// All ranks are lost after the fifth step; what they go on from lies in the nodes' memory.
+void neighbours(Trainings& trainings) {
+  for (const std::int64_t zero : {1, 3}) {
+    const std::string whole = fmt::format("whole, zero {}", zero);
+    How how{.ranks = 4, .zero = zero, .state = "int8", .steps = 6};
+    const auto with_copies = [&](train::TrainInput& input) {
+      const fs::path memory =
+          trainings.folder(fmt::format("memory-{}", input.grid->world().place().node));
+      fs::create_directories(memory);
+      input.options.checkpoint_every = 100;
+      input.options.offload = {"optimizer"};
+      input.dist.neighbour_every = 2;
+      input.dist.neighbour_dir = memory;
+    };
+    how.change = with_copies;
+    trainings.run(whole, how);
+    const std::string lost = fmt::format("lost, zero {}", zero);
+    const auto copies = [&] {
+      int found = 0;
+      for (const auto& entry : fs::recursive_directory_iterator(trainings.folder(""))) {
+        const std::string name = entry.path().filename().native();
+        const bool is_whole = name.ends_with(".own") || name.ends_with(".neighbour");
+        if (name.starts_with("step-00000004") && is_whole) ++found;
+      }
+      return found;
+    };
+    How first = how;
+    first.change = [&](train::TrainInput& input) {
+      with_copies(input);
+      auto steps = std::make_shared<int>(0);
+      input.should_stop = [&, steps] {
+        if (++*steps < 5) return false;
+        for (int i = 0; i < 3000 && copies() < 8; ++i) {  // each rank's own, and its neighbour's
+          std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        throw Error(ExitCode::kInternal, "killed");
+      };
+    };
+    std::string reason;
+    try {
+      trainings.run(lost, first);
+    } catch (const Error& error) {
+      reason = error.what();
+    }
+    require(reason == "killed", "it was to be lost, not: " + reason);
+    trainings.world().barrier();
+    trainings.run(lost, how);
+    require(trainings.result().resumed_from == 4, "it goes on from the fourth step's copy");
+    require(!trainings.world().is_root() ||
+                train::micro::checkpoint_bytes(trainings.folder(lost), 6) ==
+                    train::micro::checkpoint_bytes(trainings.folder(whole), 6),
+            "the bits of a run that was not lost");
   }
 }
 
@@ -360,6 +497,8 @@ const std::map<std::string, void (*)(Trainings&)> kCases = {
     {"alone", alone},       {"data_parallel", data_parallel},
     {"sharded", sharded},   {"tensor_parallel", tensor_parallel},
     {"lora", lora},         {"bf16", bf16},
+    {"fp8", fp8},           {"offload", offload},
+    {"spikes", spikes},     {"neighbours", neighbours},
     {"crossing", crossing}, {"checkpoints", checkpoints},
     {"missing", missing},   {"memory", memory}};
 

@@ -101,28 +101,6 @@ class RanksTest : public TrainTest {
     return outcome;
   }
 
-  // Quantised weights are read, not drawn.
-  static void fill(model::Decoder& decoder) {
-    if (!decoder.quantization().format) return decoder.initialize(5);
-    decoder.load([](const model::Parameter& parameter, std::span<float> values) {
-      std::uint64_t seed = 0;
-      for (const char letter : parameter.name) {
-        seed = seed * 31 + static_cast<std::uint64_t>(letter);
-      }
-      Rng rng(seed);
-      if (!parameter.decays) std::ranges::fill(values, 1.0F);
-      if (!parameter.decays) return;
-      std::size_t drawn = 0;
-      model::for_runs(parameter.part, 0, values.size(),
-                      [&](std::size_t here, std::size_t there, std::size_t length) {
-                        for (; drawn < there; ++drawn) static_cast<void>(rng.normal());
-                        for (std::size_t i = 0; i < length; ++i, ++drawn) {
-                          values[here + i] = static_cast<float>(0.02 * rng.normal());
-                        }
-                      });
-    });
-  }
-
   virtual void before_training(dist::Grid& /*grid*/, TrainInput& /*input*/) {}
   virtual void after_training(dist::Grid& /*grid*/, model::Decoder& /*decoder*/) {}
 
