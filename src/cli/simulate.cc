@@ -148,7 +148,7 @@ void Simulation::show(const ConfigArguments& config) const {
   if (!json) return print_table(subject, simulation, lines);
   Json all = Json::array();
   for (const Line& line : lines) all.push_back(to_json(line));
-  const train::Device& device = lines.front().cluster.device;
+  const train::DeviceModel& device = lines.front().cluster.device;
   fmt::print("{}\n",
              dump_json_pretty({{"model", subject.name},
                                {"device", {{"about", device.about}, {"source", device.source}}},

@@ -24,7 +24,7 @@ constexpr std::int64_t kMostRanks = std::int64_t{1} << 20;
 constexpr std::int64_t kWantedRanks = 4096;  ///< of the largest cluster when nodes are not given
 
 struct DeviceFile {
-  std::map<std::string, Device> devices;
+  std::map<std::string, DeviceModel> devices;
   void visit(config::Visitor& v) {
     v.named_tables({.name = "device", .help = "what a rank computes with"}, devices);
   }
@@ -59,7 +59,7 @@ std::pair<std::int64_t, std::int64_t> node_range(const SimulationOptions& option
 
 }  // namespace
 
-void Device::visit(config::Visitor& v) {
+void DeviceModel::visit(config::Visitor& v) {
   v.value({.name = "about", .help = "for people"}, about);
   v.value({.name = "source", .help = "where the figures come from"}, source);
   v.value({.name = "memory_gib", .help = "memory of a rank; 0 = not limited", .min = 0, .max = 1e6},
@@ -132,8 +132,8 @@ void SimulationOptions::visit(config::Visitor& v) {
 }
 
 std::vector<Cluster> SimulationOptions::clusters() const {
-  const std::map<std::string, Device> known = read_devices(devices);
-  const Device& found = find_device(known, device);
+  const std::map<std::string, DeviceModel> known = read_devices(devices);
+  const DeviceModel& found = find_device(known, device);
   const auto [first, last] = node_range(*this);
   std::vector<Cluster> all;
   for (std::int64_t count = first;; count = std::min(last, 2 * count)) {
@@ -147,7 +147,7 @@ std::vector<Cluster> SimulationOptions::clusters() const {
   }
 }
 
-std::map<std::string, Device> read_devices(const std::filesystem::path& file) {
+std::map<std::string, DeviceModel> read_devices(const std::filesystem::path& file) {
   DeviceFile all;
   config::ConfigFile::from_text(embedded::devices(), "devices.toml").read(all);
   if (!file.empty()) {
@@ -164,7 +164,8 @@ std::map<std::string, Device> read_devices(const std::filesystem::path& file) {
   return std::move(all.devices);
 }
 
-const Device& find_device(const std::map<std::string, Device>& devices, const std::string& name) {
+const DeviceModel& find_device(const std::map<std::string, DeviceModel>& devices,
+                               const std::string& name) {
   const auto found = devices.find(name);
   if (found != devices.end()) return found->second;
   std::string known;

@@ -12,11 +12,12 @@ namespace nativo::train {
 
 /// Those of devices.toml and, when `file` is not empty, of that file, whose win over them. Throws
 /// Error as ConfigFile does.
-[[nodiscard]] std::map<std::string, Device> read_devices(const std::filesystem::path& file = {});
+[[nodiscard]] std::map<std::string, DeviceModel> read_devices(
+    const std::filesystem::path& file = {});
 
 /// The device `name` of `devices`; throws Error(kConfig) that lists them.
-[[nodiscard]] const Device& find_device(const std::map<std::string, Device>& devices,
-                                        const std::string& name);
+[[nodiscard]] const DeviceModel& find_device(const std::map<std::string, DeviceModel>& devices,
+                                             const std::string& name);
 
 /// What `nativo plan --simulate KEY=VALUE,...` may say.
 struct SimulationOptions {

@@ -116,7 +116,7 @@ class Estimator {
   }
 
  private:
-  [[nodiscard]] const Device& device() const { return cluster_.device; }
+  [[nodiscard]] const DeviceModel& device() const { return cluster_.device; }
   [[nodiscard]] double ranks() const { return static_cast<double>(cluster_.ranks()); }
   [[nodiscard]] double in_node() const { return static_cast<double>(cluster_.ranks_per_node); }
   [[nodiscard]] double nodes() const { return static_cast<double>(cluster_.nodes); }

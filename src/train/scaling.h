@@ -16,7 +16,7 @@
 namespace nativo::train {
 
 /// What one rank computes with, and how the ranks of a node reach each other.
-struct Device {
+struct DeviceModel {
   std::string about = {};    ///< for people
   std::string source = {};   ///< where the figures come from
   double memory_gib = 0.0;   ///< of one rank; 0 = not limited
@@ -37,7 +37,7 @@ struct Device {
 };
 
 struct Cluster {
-  Device device = {};
+  DeviceModel device = {};
   std::int64_t nodes = 1;
   std::int64_t ranks_per_node = 1;
   double link_gbs = 0.0;          ///< GB/s of a node to all others, each direction
