@@ -179,12 +179,13 @@ void print_grid(const Planned& subject, std::size_t available) {
 void show_gpu(const Arguments& arguments, const Planned& subject) {
   const train::GpuMemory memory =
       train::gpu_memory(subject.config, subject.options.train, subject.options.lora, subject.ranks);
-  const std::vector<std::pair<std::string, std::size_t>> purposes = {
+  std::vector<std::pair<std::string, std::size_t>> purposes = {
       {"weights", memory.decoder.parameters + memory.decoder.quantized_parameters},
       {"adapters", memory.decoder.adapters},
       {"gradients", memory.decoder.gradients + memory.passing},
       {"optimizer state", memory.optimizer_state},
       {"batch", memory.decoder.pass}};
+  if (memory.nccl > 0) purposes.emplace_back("NCCL's buffers", memory.nccl);
   if (arguments.json) {
     Json json = {{"model", subject.name}, {"device", subject.options.train.device}};
     for (const auto& [name, bytes] : purposes) json["purposes"][name] = bytes;
@@ -201,12 +202,14 @@ void show_gpu(const Arguments& arguments, const Planned& subject) {
     fmt::print("{} holds\n", printable(subject.options.train.device));
   }
   for (const auto& [name, bytes] : purposes) fmt::print("{:<16} {:>10}\n", name, human(bytes));
-  fmt::print("{:<16} {:>10}, and what the driver{} for {}\n", "together", human(memory.total()),
-             subject.ranks.ranks > 1 ? " and NCCL take" : " takes",
-             subject.ranks.ranks > 1 ? "themselves" : "itself");
-  fmt::print("{:<16} {:>10}: {} of a state to write checkpoints from{}\n", "on the host",
+  fmt::print("{:<16} {:>10}, and what the driver takes for itself\n", "together",
+             human(memory.total()));
+  fmt::print("{:<16} {:>10}: {} of a state to write checkpoints from{}{}\n", "on the host",
              human(memory.host()), human(memory.snapshot),
-             memory.pinned > 0 ? fmt::format(", {} pinned", human(memory.pinned)) : "");
+             memory.pinned > 0 ? fmt::format(", {} pinned", human(memory.pinned)) : "",
+             memory.neighbour > 0
+                 ? fmt::format(", {} of copies in the nodes' memory", human(memory.neighbour))
+                 : "");
 }
 
 void show(const Arguments& arguments) {

@@ -91,6 +91,7 @@ GpuMemory gpu_memory(const model::DecoderConfig& whole, const TrainOptions& opti
     memory.passing =
         passing_bytes(config, buckets, numbers, largest, data, lends, ranks.gradient_type);
   }
+  memory.nccl = kNcclBytes * ((data > 1 ? 1U : 0U) + (ranks.tensor > 1 ? 1U : 0U));
   const StateType state = state_type_from_option(options.optimizer_state);
   const std::int64_t updated = ranks.zero >= 1 ? (trained + data - 1) / data : trained;
   const std::size_t moments = tensor::Arena::capacity_for(state_bytes(state, updated));
@@ -99,6 +100,10 @@ GpuMemory gpu_memory(const model::DecoderConfig& whole, const TrainOptions& opti
   memory.pinned = memory.decoder.host + (offloads ? moments : 0);
   const std::int64_t own = (trained + data - 1) / data;  // what a rank writes of a checkpoint
   memory.snapshot = static_cast<std::size_t>(own) * sizeof(float) + state_bytes(state, own);
+  if (ranks.neighbour && ranks.ranks > 1) {  // the last copy stays while the next is taken
+    const bool has_neighbour = ranks.per_node > 0 && ranks.per_node < ranks.ranks;
+    memory.neighbour = (1 + 2 * (has_neighbour ? 2U : 1U)) * memory.snapshot;
+  }
   return memory;
 }
 

@@ -89,18 +89,24 @@ std::string words(const model::DecoderConfig& config, const TrainOptions& option
   if (memory.total() > available.bytes) {
     return fmt::format(
         "training this model on {} needs {}{} ({} of weights, {} of gradients, {} of optimizer "
-        "state, {} of activations), {} are available",
+        "state, {} of activations{}), {} are available",
         options.device, human(memory.total()), is_several ? " on each GPU" : " there",
         human(memory.decoder.parameters + memory.decoder.quantized_parameters +
               memory.decoder.adapters),
         human(memory.decoder.gradients + memory.passing), human(memory.optimizer_state),
-        human(memory.decoder.pass), human(available.bytes));
+        human(memory.decoder.pass),
+        memory.nccl > 0 ? fmt::format(", {} of NCCL's buffers", human(memory.nccl)) : "",
+        human(available.bytes));
   }
   return fmt::format(
       "training this model on {} needs {} of the host's memory{} ({} of a state to write "
-      "checkpoints from, {} that train.offload keeps there), {} are available",
+      "checkpoints from, {} that train.offload keeps there{}), {} are available",
       options.device, human(memory.host()), is_several ? " on each rank" : "",
-      human(memory.snapshot), human(memory.pinned), human(available.host));
+      human(memory.snapshot), human(memory.pinned),
+      memory.neighbour > 0
+          ? fmt::format(", {} of dist.neighbour_every's copies", human(memory.neighbour))
+          : "",
+      human(available.host));
 }
 
 }  // namespace

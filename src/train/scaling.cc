@@ -9,6 +9,7 @@
 #include "model/lora.h"
 #include "model/recompute.h"
 #include "train/flops.h"
+#include "train/gradient_sums.h"
 #include "train/optimizer.h"
 #include "train/training_memory.h"
 
@@ -21,7 +22,7 @@ constexpr double kMessageSeconds = 1e-6;  ///< assumed: to post one of many mess
 constexpr double kDigestRate = 1.8e9;     ///< bytes a second of SHA-256 on one core with its own
                                           ///< instructions, as `openssl speed sha256` shows them
 constexpr double kHostCopyRate = 1e10;    ///< assumed: bytes a second from a device to the host
-constexpr double kSumBytes = 4.0;         ///< a gradient between nodes is a partial sum in f32
+constexpr double kSumBytes = 4.0;         ///< a number in f32
 constexpr int kSmallCollectives = 6;      ///< a step's: loss, sources twice, norm, finite, stop
 constexpr int kTensorCollectives = 2;     ///< what tensor-parallel ranks sum of gradients, and norm
 
@@ -288,16 +289,31 @@ class Estimator {
         gather_seconds(whole_numbers(), number_bytes()) + std::max(0.0, blocks - time.compute);
   }
 
+  /// Bytes of a gradient between nodes. Devices sum in the model's type unless another is said.
+  [[nodiscard]] double crossing_bytes() const {
+    switch (gradient_crossing_from_option(dist_.gradient_type)) {
+      case GradientCrossing::kOwn:
+        return shares_cores() ? kSumBytes : number_bytes();
+      case GradientCrossing::kBf16:
+        return 2.0;
+      case GradientCrossing::kF32:
+        break;
+    }
+    return kSumBytes;
+  }
+
   void exchange(StepTime& time, std::int64_t busiest) const {
     if (data_ranks() <= 1.0) return;
-    const double crossing = dist_.gradient_type == "bf16" ? 2.0 : kSumBytes;
+    const double crossing = crossing_bytes();
+    // Within a node cores sum what is there; devices send what crosses.
+    const double inside = shares_cores() ? number_bytes() : crossing;
     const double passes = micro_batches(busiest);
     // From stage 2 on a layer's gradients cross in every micro-batch, those of embeddings and head
     // once; else all cross once, during the last one.
     const double once = whole_numbers();
     const double times = dist_.zero >= 2 && adapters_ == 0.0 ? passes : 1.0;
     const double numbers = times * (trained_ - once) + once;
-    time.exchange = sum_in_column(number_bytes() * numbers) + across(crossing * numbers) +
+    time.exchange = sum_in_column(inside * numbers) + across(crossing * numbers) +
                     times * collectives() * latency_of(column_nodes());
     if (dist_.zero == 0) time.exchange += gather_seconds(trained_, crossing);
     if (shares_cores()) {

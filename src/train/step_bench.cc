@@ -111,7 +111,7 @@ StepFigures measure_steps(const StepBench& bench) {
                                     rank_count(place.size, place.node_size, bench.dist));
   tensor::require_device(device);
   StepFigures figures;
-  figures.planned = plan.total();
+  figures.planned = plan.reserved();
   figures.device = device.is_cuda() ? tensor::gpu_facts(device).name : "CPU";
   const std::size_t free_before = free_on(device);
 

@@ -38,7 +38,7 @@ struct StepFigures {
   model::DecoderMemory memory;  ///< reserved
   std::size_t optimizer_state = 0;
   std::size_t host = 0;     ///< pinned beside a GPU
-  std::size_t planned = 0;  ///< of both together, before anything was reserved
+  std::size_t planned = 0;  ///< of both together, before anything was reserved; without NCCL's
   std::size_t taken = 0;    ///< on a GPU: what the driver has given meanwhile; 0 = unknown
   std::string device;       ///< its name
 };

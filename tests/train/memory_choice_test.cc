@@ -108,5 +108,46 @@ TEST(MemoryChoice, OfAGpuNamesTheHostWhereThatLacks) {
   }
 }
 
+// A rank's state as it comes from the GPU, two copies of it and, of a neighbour's, two.
+TEST(MemoryChoice, CopiesInTheNodesMemoryCountOnTheHostOfGpus) {
+  const model::DecoderConfig config = model::model_size("7b").config;
+  const auto planned = [&](std::int64_t ranks, std::int64_t per_node) {
+    return gpu_memory(config, on_a_gpu(), {},
+                      {.ranks = ranks, .per_node = per_node, .neighbour = true});
+  };
+  EXPECT_EQ(planned(1, 1).neighbour, 0U);
+  EXPECT_EQ(planned(8, 8).neighbour, 3 * planned(8, 8).snapshot);
+  EXPECT_EQ(planned(8, 4).neighbour, 5 * planned(8, 4).snapshot);
+  const GpuMemory memory = planned(8, 4);
+  const RankCount without{.ranks = 8, .per_node = 4};
+  EXPECT_EQ(memory.host(), gpu_memory(config, on_a_gpu(), {}, without).host() + memory.neighbour);
+}
+
+// NCCL connects the ranks that have the same part of the model, and those that share a model.
+TEST(MemoryChoice, NcclsBuffersCountWhereItConnects) {
+  const model::DecoderConfig config = model::model_size("7b").config;
+  const TrainOptions options = on_a_gpu();
+  const auto planned = [&](std::int64_t ranks, std::int64_t tensor) {
+    return gpu_memory(config, options, {}, {.ranks = ranks, .tensor = tensor});
+  };
+  EXPECT_EQ(planned(1, 1).nccl, 0U);
+  EXPECT_EQ(planned(8, 1).nccl, kNcclBytes);
+  EXPECT_EQ(planned(2, 2).nccl, kNcclBytes);
+  EXPECT_EQ(planned(8, 2).nccl, 2 * kNcclBytes);
+  const GpuMemory memory = planned(8, 2);
+  EXPECT_EQ(memory.total(), memory.reserved() + memory.nccl);
+  const RankCount ranks{.ranks = 8};
+  const std::size_t needed = rank_bytes(config, options, {}, ranks);
+  EXPECT_EQ(needed, planned(8, 1).reserved() + kNcclBytes);
+  EXPECT_NO_THROW(require_memory(config, options, {}, {needed}, ranks));
+  try {
+    require_memory(config, options, {}, {needed - 1}, ranks);
+    FAIL() << "a byte is missing";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("of NCCL's buffers"), std::string::npos)
+        << error.what();
+  }
+}
+
 }  // namespace
 }  // namespace nativo::train

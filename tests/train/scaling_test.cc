@@ -90,13 +90,30 @@ TEST_F(ScalingTest, SumsInANodeHideBehindTheBackwardPassButForTheEmbeddings) {
   EXPECT_NEAR(node.time.exposed, 1000.0 * sum - 2.0 / 3.0 * node.time.compute / 128.0, 1e-2);
 }
 
-TEST_F(ScalingTest, NodesExchangePartialSumsInFullPrecision) {
+// As the trainer's ranks do: GPUs in the model's type unless another is said, cores in f32.
+TEST_F(ScalingTest, NodesExchangeSumsInTheTypeThatTheTrainerTakes) {
   cluster_.nodes = 4;
   cluster_.link_gbs = 10.0;
-  const ScalingEstimate four = estimate();
   const double bytes = 3.0 / 4.0 * static_cast<double>(config_.parameter_count());
-  EXPECT_NEAR(four.time.exchange, 4.0 * bytes / 10e9, 1e-3);
-  EXPECT_NEAR(four.time.gather, 2.0 * bytes / 10e9, 1e-3);
+  EXPECT_NEAR(estimate().time.exchange, 2.0 * bytes / 10e9, 1e-3);
+  EXPECT_NEAR(estimate().time.gather, 2.0 * bytes / 10e9, 1e-3);
+  dist_.gradient_type = "f32";
+  EXPECT_NEAR(estimate().time.exchange, 4.0 * bytes / 10e9, 1e-3);
+  EXPECT_NEAR(estimate().time.gather, 2.0 * bytes / 10e9, 1e-3);
+  dist_.gradient_type = "auto";
+  cluster_.device.number_bytes = 4;
+  cluster_.device.cores = 1;
+  EXPECT_NEAR(estimate().time.exchange, 4.0 * bytes / 10e9, 1e-3);
+  dist_.gradient_type = "f16";
+  EXPECT_THROW(static_cast<void>(estimate()), Error);
+}
+
+TEST_F(ScalingTest, InANodeGpusSumWhatCrosses) {
+  cluster_.ranks_per_node = 8;
+  cluster_.device.node_gbs = 100.0;
+  const double own = estimate().time.exchange;
+  dist_.gradient_type = "f32";
+  EXPECT_NEAR(estimate().time.exchange / own, 2.0, 1e-3);
 }
 
 TEST_F(ScalingTest, GradientsInBf16CrossInHalfTheTime) {
@@ -138,8 +155,8 @@ TEST_F(ScalingTest, TensorParallelRanksComputePartsAndSumActivations) {
   EXPECT_NEAR(estimate().time.tensor, layers * 5.0 * 2.0 * 0.75 * bytes / 100e9, 1e-6);
   cluster_.device.node_gbs = 1e6;
   cluster_.link_gbs = 10.0;
-  EXPECT_NEAR(estimate().time.exchange,  // columns x half x f32
-              4.0 * 0.5 * 4.0 * static_cast<double>(part.parameter_count()) / 10e9, 1e-3);
+  EXPECT_NEAR(estimate().time.exchange,  // columns x half x bf16
+              4.0 * 0.5 * 2.0 * static_cast<double>(part.parameter_count()) / 10e9, 1e-3);
   cluster_.device.number_bytes = 4;
   EXPECT_EQ(estimate().memory,
             training_memory(config_, options_, {}, rank_count(8, 4, dist_)).peak());
