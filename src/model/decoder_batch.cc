@@ -103,7 +103,7 @@ void BatchTables::place(const Batch& batch, const PreparedBatch& prepared,
     for (std::size_t i = 0; i < sources.size(); ++i) *tables[i] = sources[i];
     return;
   }
-  if (sent_) sent_->wait();  // the batch before has left the pinned memory
+  if (moved_) moved_->wait();  // the batch before has left the pinned memory
   if (staged_.bytes() < plan.bytes()) {
     staged_ = tensor::PinnedMemory(memory_.capacity(), "a batch's tables");
   }
@@ -116,15 +116,16 @@ void BatchTables::place(const Batch& batch, const PreparedBatch& prepared,
   }
   tensor::copy_bytes_async(memory_.data(), staged_.data(), results_at_,
                            tensor::compute_stream(device));
-  if (!sent_) sent_ = std::make_unique<tensor::Event>(device);
-  sent_->record(tensor::compute_stream(device));
+  if (!moved_) moved_ = std::make_unique<tensor::Event>(device);
+  moved_->record(tensor::compute_stream(device));
 }
 
 TargetResults BatchTables::results() {
   if (!device_.is_cuda()) return {log_prob, loss, argmax};
   tensor::copy_bytes_async(staged_.data() + results_at_, memory_.data() + results_at_,
                            results_bytes_, tensor::compute_stream(device_));
-  tensor::synchronize(device_);
+  moved_->record(tensor::compute_stream(device_));
+  moved_->wait();  // for the ops alone: sums over ranks and what is offloaded go on
   const auto on_host = [&](auto span) {
     using T = typename decltype(span)::element_type;
     const auto offset = reinterpret_cast<std::byte*>(span.data()) - memory_.data();

@@ -57,14 +57,15 @@ class BatchTables {
     return config.has_window(layer) ? window_key : first_key;
   }
 
-  /// The results, after all that the pass has asked for; waits for a GPU. Until the next place().
+  /// The results, after all that the pass has asked for; waits for a GPU's ops, not for what runs
+  /// beside them. Until the next place().
   [[nodiscard]] TargetResults results();
 
  private:
   tensor::Device device_;
-  tensor::Arena memory_;         ///< tables, then results
-  tensor::PinnedMemory staged_;  ///< the same bytes on the host, of a GPU
-  std::unique_ptr<tensor::Event> sent_;
+  tensor::Arena memory_;                  ///< tables, then results
+  tensor::PinnedMemory staged_;           ///< the same bytes on the host, of a GPU
+  std::unique_ptr<tensor::Event> moved_;  ///< what was last copied to or from it
   std::size_t results_at_ = 0;
   std::size_t results_bytes_ = 0;
 };
