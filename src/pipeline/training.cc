@@ -58,15 +58,28 @@ Json training_summary(const model::Decoder& decoder, const train::TrainInput& in
                  {"tokens_per_second", speed},
                  {"seconds", result.seconds},
                  {"loss", {{"first", result.first_loss}, {"last", result.loss}}}};
+  const auto& best = result.best;
   if (result.first_eval_loss && result.eval_loss) {
-    text += fmt::format(", held-out {:.3f} -> {:.3f}", *result.first_eval_loss, *result.eval_loss);
+    text += fmt::format(", held-out {:.3f} -> {:.3f}", *result.first_eval_loss,
+                        best ? best->loss : *result.eval_loss);
     detail["eval_loss"] = {{"first", *result.first_eval_loss}, {"last", *result.eval_loss}};
   }
+  if (best) {
+    detail["eval_loss"]["best"] = best->loss;
+    detail["best_step"] = best->step;
+    detail["evaluations"] = result.evaluations;
+    if (best->step != result.steps) {
+      text += fmt::format(" (the best of {} evaluations: step {}; at the end {:.3f})",
+                          result.evaluations, best->step, result.eval_loss.value_or(best->loss));
+    }
+  }
   if (result.first_base_eval_loss && result.base_eval_loss) {
+    const double of_result = best && best->base_loss ? *best->base_loss : *result.base_eval_loss;
     text += fmt::format(", in the base's language {:.3f} -> {:.3f}", *result.first_base_eval_loss,
-                        *result.base_eval_loss);
+                        of_result);
     detail["base_eval_loss"] = {{"first", *result.first_base_eval_loss},
                                 {"last", *result.base_eval_loss}};
+    if (best && best->base_loss) detail["base_eval_loss"]["best"] = *best->base_loss;
   }
   if (result.skipped_steps > 0) {
     text += fmt::format(", {} steps skipped", result.skipped_steps);
@@ -81,11 +94,11 @@ Json training_summary(const model::Decoder& decoder, const train::TrainInput& in
 }
 
 /// What a checkpoint must match to be continued: everything but what becomes of spikes, so that a
-/// run that stopped at one goes on with another policy, how checkpoints are kept and written, and
-/// what saves memory without changing a bit.
+/// run that stopped at one goes on with another policy, how checkpoints are kept and written, which
+/// of them is the result, when it is enough, and what saves memory without changing a bit.
 std::string resume_key(data::StageSpec spec) {
-  for (const char* key :
-       {"on_spike", "spike_sigma", "max_spikes", "keep", "background_checkpoints"}) {
+  for (const char* key : {"on_spike", "spike_sigma", "max_spikes", "keep", "background_checkpoints",
+                          "keep_best", "patience"}) {
     spec.options[spec.name].erase(key);
   }
   return data::stage_key(spec);

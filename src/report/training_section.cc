@@ -37,6 +37,20 @@ std::optional<double> median_percent_of_gemm(const std::vector<MetricPoint>& poi
   return *middle;
 }
 
+std::string step_text(double value) {
+  return count_text(static_cast<std::uint64_t>(std::clamp(value, 0.0, 1e15)));
+}
+
+// Of which step the weights are that are the result, if there was a choice.
+std::string best_fact(const TrainingFacts& training) {
+  const double* step = summary_value(training, "best_step");
+  const double* evaluations = summary_value(training, "evaluations");
+  const double* last = summary_value(training, "eval_loss.last");
+  if (step == nullptr || evaluations == nullptr || last == nullptr || *evaluations < 2) return {};
+  return fact("the result", fmt::format("step {}, the best of {} evaluations ({:.3f} at the end)",
+                                        step_text(*step), step_text(*evaluations), *last));
+}
+
 std::string training_facts(const TrainingFacts& training) {
   std::string out;
   const auto add = [&](const char* key, const char* name, const char* unit) {
@@ -46,9 +60,9 @@ std::string training_facts(const TrainingFacts& training) {
   const auto add_pair = [&](const char* key, const char* name) {
     const double* first = summary_value(training, std::string(key) + ".first");
     const double* last = summary_value(training, std::string(key) + ".last");
-    if (first != nullptr && last != nullptr) {
-      out += fact(name, fmt::format("{:.3f} → {:.3f}", *first, *last));
-    }
+    const double* best = summary_value(training, std::string(key) + ".best");  // the result's
+    if (first == nullptr || last == nullptr) return;
+    out += fact(name, fmt::format("{:.3f} → {:.3f}", *first, best != nullptr ? *best : *last));
   };
   add("parameters", "parameters", "");
   add("steps", "steps", "");
@@ -64,6 +78,7 @@ std::string training_facts(const TrainingFacts& training) {
   add_pair("loss", "training loss");
   add_pair("eval_loss", "held-out loss");
   add_pair("base_eval_loss", "held-out loss in the base’s language");
+  out += best_fact(training);
   add("skipped_steps", "steps skipped", "");
   add("rollbacks", "rollbacks", "");
   return out.empty() ? "" : "<dl class=\"facts\">" + out + "</dl>";

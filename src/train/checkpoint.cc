@@ -6,6 +6,7 @@
 #include <charconv>
 #include <chrono>
 #include <exception>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -279,7 +280,9 @@ std::optional<TrainState> CheckpointStore::take_over(
     sharing_ = found->step;
     shared_->begin(temporary(found->step), found->state, decoder, extra_files,
                    std::move(found->parts));
+    is_loading_ = true;
     write_shared();
+    is_loading_ = false;
     if (is_alone) shared_.reset();
   }
   memory.sweep();
@@ -389,6 +392,12 @@ void CheckpointStore::check() {
   if (is_root()) write_in_background([this] { commit_shared(); });
 }
 
+bool CheckpointStore::is_writing() const {
+  if (shared_) return sharing_.has_value();
+  return writing_.valid() &&
+         writing_.wait_for(std::chrono::seconds(0)) != std::future_status::ready;
+}
+
 std::vector<std::int64_t> CheckpointStore::take_written() {
   const std::lock_guard lock(mutex_);
   return std::exchange(written_, {});
@@ -447,7 +456,7 @@ void CheckpointStore::commit(std::int64_t step, const Json& files) {
   for (const std::int64_t later : list_checkpoints(root_)) {
     if (later > step) remove(later);
   }
-  evict_before(step);
+  if (!is_loading_) evict_before(step);
 }
 
 void CheckpointStore::protect(std::optional<std::int64_t> step) {
@@ -464,10 +473,30 @@ void CheckpointStore::evict_before(std::int64_t newest) {
   std::vector<std::int64_t> old = list_checkpoints(root_);
   // Later ones are damaged, or of a future that was given up: they must not count as kept.
   std::erase_if(old, [&](std::int64_t step) { return step > newest; });
-  for (std::size_t i = 0; i + static_cast<std::size_t>(keep_) < old.size(); ++i) {
+  const auto count = std::min(static_cast<std::size_t>(keep_), old.size());
+  std::set<std::int64_t> kept(old.end() - static_cast<std::ptrdiff_t>(count), old.end());
+  {
     const std::lock_guard lock(mutex_);
-    if (old[i] != protected_) remove(old[i]);
+    if (protected_) kept.insert(*protected_);
   }
+  for (const std::int64_t step : std::vector(kept.begin(), kept.end())) {
+    if (const auto best = best_named_by(step)) kept.insert(*best);
+  }
+  for (const std::int64_t step : old) {
+    if (!kept.contains(step)) remove(step);
+  }
+}
+
+// Nothing, too, of a checkpoint that cannot be read: nobody will go on from it.
+std::optional<std::int64_t> CheckpointStore::best_named_by(std::int64_t step) const {
+  const fs::path path = folder(step) / kCheckpointState;
+  try {
+    const Json json = parse_json(io::read_file(path, kCheckpointSmallFile), shown(path));
+    const TrainState state = train_state_from_json(json, path.native());
+    if (state.best) return state.best->step;
+  } catch (const Error&) {
+  }
+  return std::nullopt;
 }
 
 void CheckpointStore::remove(std::int64_t step) {

@@ -75,9 +75,10 @@ class CheckpointStore {
   /// nothing = none.
   void protect(std::optional<std::int64_t> step);
 
-  /// Of the checkpoints up to the one loaded or saved last, removes all but the newest `keep` and
-  /// the protected one. save() does so, too; after load() it is for the caller to do, once it knows
-  /// what to protect.
+  /// Of the checkpoints up to the one loaded or saved last, removes all but the newest `keep`, the
+  /// protected one, and those that the states of these name as their best (TrainState::best): from
+  /// whichever of them a run goes on, its best is there. save() does so, too; after load() it is
+  /// for the caller to do, once it knows what to protect.
   void evict();
 
   /// Saves, then evicts. On failure (Error kTryAgain when the disk is
@@ -90,9 +91,9 @@ class CheckpointStore {
   /// The same, and the same bytes, but returns before anything has been read: another thread copies
   /// (Snapshot) and writes it, with a lower priority. What is trained changes only after
   /// before_change() (Optimizer::observe) or wait(). All other functions, a further save among
-  /// them, first wait until it has been written; only before_change(), protect(), check() and
-  /// take_written() do not. A failure is thrown by the first of them that is called after it, or by
-  /// wait().
+  /// them, first wait until it has been written; only before_change(), protect(), check(),
+  /// is_writing() and take_written() do not. A failure is thrown by the first of them that is
+  /// called after it, or by wait().
   void save_in_background(const TrainState& state, const model::Decoder& decoder,
                           const Optimizer& optimizer,
                           const std::map<std::string, std::string>& extra_files);
@@ -106,6 +107,9 @@ class CheckpointStore {
 
   /// Throws what a writing that is over has failed with; does not wait for one under way.
   void check();
+
+  /// Whether a save is under way; of several ranks all say the same.
+  [[nodiscard]] bool is_writing() const;
 
   /// Steps of the checkpoints that have been written whole since the last call; does not wait.
   [[nodiscard]] std::vector<std::int64_t> take_written();
@@ -146,6 +150,7 @@ class CheckpointStore {
              const std::map<std::string, std::string>& extra_files);
   void write_in_background(std::function<void()> body);
   void evict_before(std::int64_t newest);
+  [[nodiscard]] std::optional<std::int64_t> best_named_by(std::int64_t step) const;
   void remove(std::int64_t step);
 
   std::filesystem::path train_dir_;
@@ -162,8 +167,9 @@ class CheckpointStore {
   Snapshot snapshot_;
   std::optional<SharedCheckpoint> shared_;  ///< of several ranks
   std::optional<std::int64_t> sharing_;     ///< the step that they are writing
-  bool is_gathered_ = false;                ///< its parts are written; the first rank does the rest
-  std::future<void> writing_;               ///< of save_in_background
+  bool is_loading_ = false;    ///< nothing is evicted: what to protect is not known yet
+  bool is_gathered_ = false;   ///< its parts are written; the first rank does the rest
+  std::future<void> writing_;  ///< of save_in_background
 };
 
 /// Steps of the checkpoints in `root`, ascending; whether they are whole is not checked.

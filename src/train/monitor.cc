@@ -114,6 +114,9 @@ void Monitor::say_heldout(const TrainState& state) const {
   };
   add("held-out loss", state.eval_loss, state.first_eval_loss);
   add("in the base's language", state.base_eval_loss, state.first_base_eval_loss);
+  if (state.best && state.best->step == state.step && state.evaluations > 1) {
+    text += "  the best so far";
+  }
   log::info("{:<10} step {}{}", settings_.label, state.step, text);
 }
 

@@ -157,6 +157,17 @@ void TrainOptions::visit(config::Visitor& visitor) {
                          "bytes a trained parameter plus its optimizer's state; false = training "
                          "waits and nothing is copied"},
                 background_checkpoints);
+  visitor.value({.name = "keep_best",
+                 .help = "the result is the model with the lowest of the held-out losses that were "
+                         "measured after a step; its checkpoint is kept beside the newest. false = "
+                         "the last step's"},
+                keep_best);
+  visitor.value({.name = "patience",
+                 .help = "ends the training after so many held-out losses in a row that are no new "
+                         "lowest one (keep_best); 0 = never",
+                 .min = 0,
+                 .max = 1e9},
+                patience);
   visitor.value({.name = "train_on",
                  .help = "which tokens are predicted: the assistant's, or all",
                  .choices = {"assistant", "all"}},

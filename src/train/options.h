@@ -46,6 +46,8 @@ struct TrainOptions {
   std::int64_t checkpoint_every = 100;
   std::int64_t keep = 2;
   bool background_checkpoints = true;
+  bool keep_best = true;
+  std::int64_t patience = 0;
   std::string train_on = "assistant";
   std::string tokens;  ///< a file of pre-tokenised lines; "" = none
 

@@ -14,6 +14,25 @@ void read_optional(const Json& json, const char* key, std::optional<double>& val
   if (json.contains(key)) value = json[key].get<double>();
 }
 
+std::optional<Evaluation> read_best(const Json& json, const TrainState& state,
+                                    std::string_view where) {
+  if (!json.contains("best")) return std::nullopt;
+  const Json& from = json["best"];
+  Evaluation best{.step = from.at("step").get<std::int64_t>(),
+                  .number = from.at("number").get<std::int64_t>(),
+                  .loss = from.at("loss").get<double>()};
+  read_optional(from, "base_loss", best.base_loss);
+  if (best.step < 1 || best.step > state.step || best.number < 1 ||
+      best.number > state.evaluations) {
+    throw Error(
+        ExitCode::kData,
+        fmt::format("{}: its best evaluation, number {} of {}, after step {} of {}, cannot "
+                    "have been",
+                    printable(where), best.number, state.evaluations, best.step, state.step));
+  }
+  return best;
+}
+
 }  // namespace
 
 Json to_json(const TrainState& state) {
@@ -34,6 +53,12 @@ Json to_json(const TrainState& state) {
   if (state.eval_loss) json["eval_loss"] = *state.eval_loss;
   if (state.first_base_eval_loss) json["first_base_eval_loss"] = *state.first_base_eval_loss;
   if (state.base_eval_loss) json["base_eval_loss"] = *state.base_eval_loss;
+  if (state.evaluations > 0) json["evaluations"] = state.evaluations;
+  if (state.best) {
+    Json& best = json["best"];
+    best = {{"step", state.best->step}, {"number", state.best->number}, {"loss", state.best->loss}};
+    if (state.best->base_loss) best["base_loss"] = *state.best->base_loss;
+  }
   return json;
 }
 
@@ -52,6 +77,8 @@ TrainState train_state_from_json(const Json& json, std::string_view where) {
     read_optional(json, "first_base_eval_loss", state.first_base_eval_loss);
     read_optional(json, "base_eval_loss", state.base_eval_loss);
     state.evaluation_due = json.value("evaluation_due", false);
+    state.evaluations = json.value("evaluations", std::int64_t{0});
+    state.best = read_best(json, state, where);
     if (version == 1) {
       state.updates = state.step;
     } else if (version == kVersion) {

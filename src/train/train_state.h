@@ -11,6 +11,16 @@
 
 namespace nativo::train {
 
+/// A measuring of the held-out losses after a step.
+struct Evaluation {
+  std::int64_t step = 0;    ///< from 1
+  std::int64_t number = 0;  ///< of the evaluation, from 1
+  double loss = 0.0;        ///< on held-out text; finite
+  std::optional<double> base_loss = {};
+
+  bool operator==(const Evaluation&) const = default;
+};
+
 /// After `step` steps. The learning rate follows from the step, the rows from step and row_offset.
 struct TrainState {
   std::int64_t step = 0;
@@ -30,6 +40,11 @@ struct TrainState {
   std::optional<double> base_eval_loss = {};
   /// Stopped while the held-out losses of `step` were measured: they are measured again.
   bool evaluation_due = false;
+  /// Evaluations after a step so far, and which of them had the lowest loss, of equal ones the
+  /// first; counted while train.keep_best. A state that is saved has the checkpoint of `best`
+  /// beside it, if that is not itself.
+  std::int64_t evaluations = 0;
+  std::optional<Evaluation> best = {};
   std::vector<double> recent_losses = {};  ///< of the last updates, oldest first; see spikes.h
 };
 
@@ -37,7 +52,7 @@ struct TrainState {
 [[nodiscard]] Json to_json(const TrainState& state);
 
 /// Reads what to_json() wrote, and version 1, in which every step was an update. Throws
-/// Error(kData) that begins with `where`.
+/// Error(kData) that begins with `where`; so for a best evaluation that cannot have been.
 [[nodiscard]] TrainState train_state_from_json(const Json& json, std::string_view where);
 
 }  // namespace nativo::train

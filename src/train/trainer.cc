@@ -74,7 +74,7 @@ class Run {
     last_saved_ = resumed ? state_.step : -1;
     seconds_before_ = state_.seconds;
     started_ = monotonic_seconds();
-    if (state_.step < plan_.steps() || state_.evaluation_due) {
+    if (!is_over() || state_.evaluation_due) {
       if (parallel_.is_root()) {
         monitor_.emplace(
             MonitorSettings{.label = input_.label,
@@ -91,10 +91,11 @@ class Run {
       if (state_.evaluation_due) finish_evaluation();
       loop();
       if (memory_) memory_->clear();
-      event("end");
     }
+    take_best();
+    event("end");
     show_life(heartbeat::Phase::kEnd);
-    return {.steps = plan_.steps(),
+    return {.steps = state_.step,
             .resumed_from = resumed ? resumed->step : 0,
             .rows = static_cast<std::int64_t>(plan_.packing().rows.size()),
             .targets = plan_.packing().targets,
@@ -109,7 +110,9 @@ class Run {
             .first_eval_loss = state_.first_eval_loss,
             .eval_loss = state_.eval_loss,
             .first_base_eval_loss = state_.first_base_eval_loss,
-            .base_eval_loss = state_.base_eval_loss};
+            .base_eval_loss = state_.base_eval_loss,
+            .evaluations = state_.evaluations,
+            .best = state_.best};
   }
 
  private:
@@ -127,7 +130,7 @@ class Run {
   }
 
   void loop() {
-    while (state_.step < plan_.steps()) {
+    while (!is_over()) {
       const std::int64_t step = state_.step + 1;
       const double begun = monotonic_seconds();
       show_life(heartbeat::Phase::kTrain);
@@ -154,7 +157,7 @@ class Run {
       state_.step_seconds += facts.seconds;
       const bool is_last = step == plan_.steps();
       const Heldout heldout =
-          is_due(options_.eval_every, step, is_last) ? evaluate_heldout() : Heldout::kNothing;
+          is_due(options_.eval_every, step, is_last) ? evaluate() : Heldout::kNothing;
       facts.evaluated = heldout == Heldout::kMeasured;
       state_.evaluation_due = heldout == Heldout::kStopped;
       state_.seconds = seconds_before_ + monotonic_seconds() - started_;
@@ -162,18 +165,29 @@ class Run {
       if (state_.evaluation_due) stop();
       save_if_due();
       copy_if_due();
-      if (!is_last && must_stop()) stop();
+      if (!is_over() && must_stop()) stop();
     }
   }
 
+  // All steps are done, or enough of them.
+  bool is_over() const {
+    if (state_.step == plan_.steps()) return true;
+    return options_.patience > 0 && state_.best &&
+           state_.evaluations - state_.best->number >= options_.patience;
+  }
+
   void save_if_due() {
-    const bool is_last = state_.step == plan_.steps();
-    if (is_due(options_.checkpoint_every, state_.step, is_last)) is_last ? save_and_wait() : save();
+    if (is_over()) return save_and_wait();
+    const bool is_best = state_.best && state_.best->step == state_.step;
+    if (is_best || is_due(options_.checkpoint_every, state_.step, /*is_last=*/false)) save();
   }
 
   void copy_if_due() {
-    const bool is_last = state_.step == plan_.steps();
-    if (!memory_ || is_last || state_.step % input_.dist.neighbour_every != 0) return;
+    if (!memory_ || is_over() || state_.step % input_.dist.neighbour_every != 0) return;
+    // Where nothing but the copy is left of a step, its best one must be on the disk.
+    const bool best_is_last_saved =
+        state_.best && state_.best->step < state_.step && state_.best->step == last_saved_;
+    if (best_is_last_saved && store_.is_writing()) return;
     memory_->take(state_.step, store_.state_text(state_), input_.decoder, optimizer_);
   }
 
@@ -304,9 +318,61 @@ class Run {
     return heldout.mean || base.mean ? Heldout::kMeasured : Heldout::kNothing;
   }
 
+  // The held-out losses of a step.
+  Heldout evaluate() {
+    const Heldout heldout = evaluate_heldout();
+    if (heldout == Heldout::kMeasured) note_evaluation();
+    return heldout;
+  }
+
+  void note_evaluation() {
+    if (!options_.keep_best) {
+      state_.evaluations = 0;
+      state_.best.reset();
+      return;
+    }
+    if (!state_.eval_loss) return;
+    ++state_.evaluations;
+    const bool is_best =
+        std::isfinite(*state_.eval_loss) && (!state_.best || *state_.eval_loss < state_.best->loss);
+    if (!is_best) return;
+    state_.best = Evaluation{.step = state_.step,
+                             .number = state_.evaluations,
+                             .loss = *state_.eval_loss,
+                             .base_loss = state_.base_eval_loss};
+  }
+
+  // The decoder gets the weights of the best step; what the last one's were is in its checkpoint.
+  void take_best() {
+    if (!options_.keep_best) state_.best.reset();
+    if (!state_.best || state_.evaluations < 2) return;
+    const Evaluation& best = *state_.best;
+    if (best.step != state_.step && !store_.load_at(input_.decoder, optimizer_, best.step)) {
+      fail(Error(ExitCode::kData,
+                 fmt::format("{}: the checkpoint of step {}, the best of {} evaluations, is gone",
+                             printable(input_.dir.native()), best.step, state_.evaluations),
+                 "train.keep_best = false makes the last step's model the result"));
+    }
+    if (!parallel_.is_root()) return;
+    if (monitor_) {
+      monitor_->event("best", best.step,
+                      {{"eval_loss", best.loss}, {"evaluations", state_.evaluations}});
+    }
+    log::info("{}: the best of {} evaluations: step {}, {:.4f}{}", input_.label, state_.evaluations,
+              best.step, best.loss,
+              best.step == state_.step
+                  ? std::string()
+                  : fmt::format(" ({:.4f} at the end, step {}); its weights are the result",
+                                state_.eval_loss.value_or(best.loss), state_.step));
+    if (state_.first_eval_loss && best.loss >= *state_.first_eval_loss) {
+      log::warn("{}: no step's held-out loss is below the {:.4f} before training", input_.label,
+                *state_.first_eval_loss);
+    }
+  }
+
   // What a stop has cut short; then all is as if there had been none.
   void finish_evaluation() {
-    if (evaluate_heldout() == Heldout::kStopped) stop();
+    if (evaluate() == Heldout::kStopped) stop();
     state_.evaluation_due = false;
     state_.seconds = seconds_before_ + monotonic_seconds() - started_;
     if (monitor_) monitor_->evaluated(state_);
@@ -317,6 +383,8 @@ class Run {
     if (!options_.background_checkpoints) return save_and_wait();
     show_life(heartbeat::Phase::kSave);
     if (monitor_) monitor_->sync();
+    waiting_for_disk(
+        [&] { store_.wait(); });  // what is being written has something else to protect
     protect_rollback_target();
     waiting_for_disk(
         [&] { store_.save_in_background(state_, input_.decoder, optimizer_, input_.extra_files); });
@@ -328,6 +396,8 @@ class Run {
   void save_and_wait() {
     show_life(heartbeat::Phase::kSave);
     if (monitor_) monitor_->sync();
+    waiting_for_disk(
+        [&] { store_.wait(); });  // what is being written has something else to protect
     protect_rollback_target();
     waiting_for_disk([&] { store_.save(state_, input_.decoder, optimizer_, input_.extra_files); });
     last_saved_ = state_.step;

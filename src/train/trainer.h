@@ -18,6 +18,7 @@
 #include "model/decoder.h"
 #include "train/example.h"
 #include "train/options.h"
+#include "train/train_state.h"
 
 namespace nativo::train {
 
@@ -48,7 +49,7 @@ struct TrainInput {
 };
 
 struct TrainResult {
-  std::int64_t steps = 0;          ///< of the whole run
+  std::int64_t steps = 0;          ///< of the whole run; fewer than planned by train.patience
   std::int64_t resumed_from = 0;   ///< step of the checkpoint this start began with; 0 = none
   std::int64_t rows = 0;           ///< packed rows of one epoch
   std::int64_t targets = 0;        ///< trained tokens of one epoch
@@ -61,20 +62,24 @@ struct TrainResult {
   double first_loss = 0.0;         ///< of the first update, mean a target
   double loss = 0.0;               ///< of the last update
   std::optional<double> first_eval_loss;       ///< on `heldout` before training
-  std::optional<double> eval_loss;             ///< on `heldout` after training
+  std::optional<double> eval_loss;             ///< on `heldout` after the last step
   std::optional<double> first_base_eval_loss;  ///< on `base_heldout`
   std::optional<double> base_eval_loss;
+  std::int64_t evaluations = 0;    ///< that `best` was chosen from
+  std::optional<Evaluation> best;  ///< whose weights are the result; none = the last step's are
 };
 
 /// Trains to the end, from the newest whole checkpoint of the same key if there is one, saved by
 /// any number of ranks; a run that had already ended only loads its weights. The loss of a step,
 /// and its gradient, is the mean over all targets of the step, however it is cut into
-/// micro-batches. Rows are a stream, epoch after epoch, each in an order of its own; only the very
-/// last step may be smaller than the others. Throws Error:
+/// micro-batches. With train.keep_best the decoder ends with the weights of the step whose held-out
+/// loss was the lowest of all that were measured after a step, of equal ones the first. Rows are a
+/// stream, epoch after epoch, each in an order of its own; only the very last step may be smaller
+/// than the others. Throws Error:
 ///   kConfig    batch_tokens < seq_len; seq_len beyond the model's positions; an unknown choice
 ///   kData      an example does not fit the model; nothing to train on; a spike (spikes.h) that
 ///              train.on_spike does not pass over: step, examples and sources named, nothing
-///              updated with it
+///              updated with it; the best step's checkpoint is gone
 ///   kTryAgain  stopped; disk full (the last checkpoint is whole); ranks that are lost
 /// What all ranks fail with alike is told by the first alone: the others' message is empty.
 TrainResult train(const TrainInput& input);

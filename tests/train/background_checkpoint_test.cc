@@ -226,6 +226,7 @@ TEST_F(BackgroundCheckpointTest, TrainingGoesOnMeanwhile) {
   TrainInput input = micro::input(decoder, root_, disk);
   input.options.max_steps = 12;
   input.options.checkpoint_every = 10;
+  input.options.keep_best = false;  // one checkpoint, of step 10
   bool was_unwritten = false;
   int asked = 0;
   input.should_stop = [&] {
@@ -248,6 +249,7 @@ TEST_F(BackgroundCheckpointTest, ARunEndsAtTheFailureOfItsCheckpoint) {
   TrainInput input = micro::input(decoder, root_, disk);
   input.options.max_steps = 29;
   input.options.checkpoint_every = 10;
+  input.options.keep_best = false;  // no save between these
   // Slow steps, so that the end is the step after the failure and not the next save.
   input.should_stop = [&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
