@@ -1,7 +1,11 @@
 #include "launch/slurm.h"
 
+#include <unistd.h>
+
 #include <charconv>
 #include <cstdint>
+#include <cstdlib>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -9,13 +13,15 @@
 namespace nativo::launch {
 namespace {
 
+[[noreturn]] void fail_without(const std::string& program) {
+  throw Error(ExitCode::kMissingInput,
+              program + ": not found: this machine has no Slurm, or not in PATH",
+              "run on a login node of the cluster, or locally with --ranks");
+}
+
 Output ask(const Words& command) {
   Output output = run_command(command, kSlurmSeconds);
-  if (output.status == 127) {
-    throw Error(ExitCode::kMissingInput,
-                command.front() + ": not found: this machine has no Slurm, or not in PATH",
-                "run on a login node of the cluster, or locally with --ranks");
-  }
+  if (output.status == 127) fail_without(command.front());
   return output;
 }
 
@@ -89,6 +95,14 @@ std::vector<std::string> expand_nodes(const std::string& nodes) {
     if (!trim(line).empty()) names.emplace_back(trim(line));
   }
   return names;
+}
+
+void require_slurm() {
+  const char* path = std::getenv("PATH");
+  for (const std::string_view folder : split(path == nullptr ? "" : path, ':')) {
+    if (::access((std::filesystem::path(folder) / "sbatch").c_str(), X_OK) == 0) return;
+  }
+  fail_without("sbatch");
 }
 
 std::string submit_script(const std::string& script, const std::string& after) {

@@ -37,6 +37,9 @@ struct JobState {
 /// "n[1-2],m7" as single names, in order.
 [[nodiscard]] std::vector<std::string> expand_nodes(const std::string& nodes);
 
+/// Throws Error(kMissingInput) where Slurm's commands are not installed.
+void require_slurm();
+
 /// Submits `script`; its number. `after`: what it waits for ("afterok:17"), or ""; the job goes
 /// when that cannot come any more. Throws Error(kTryAgain) with what sbatch said.
 [[nodiscard]] std::string submit_script(const std::string& script, const std::string& after);

@@ -52,6 +52,7 @@ void refuse_second_job(const BatchJob& job) {
 
 std::string submit_run(const BatchJob& job, const SlurmOptions& options,
                        const std::string& config_text) {
+  require_slurm();
   const std::string script = batch_script(job, options);
   refuse_second_job(job);
   write_config(job, config_text);
@@ -65,6 +66,7 @@ std::string submit_run(const BatchJob& job, const SlurmOptions& options,
 StageJobs submit_stage(const BatchJob& job, const SlurmOptions& options,
                        const std::string& config_text, const std::string& stage,
                        const std::string& before, std::int64_t tasks) {
+  require_slurm();
   write_config(job, config_text);
   const auto submit = [&](const char* suffix, const StageJob& what, const std::string& after) {
     return write_and_submit(job, stage + suffix, stage_script(job, options, what), after);

@@ -9,7 +9,8 @@
 namespace nativo::launch {
 
 /// Writes launch/nativo.toml (`config_text`) and launch/job.sh into the run folder, submits the
-/// script and notes the job in launch/jobs.jsonl. Returns its number. Throws Error(kLocked) when
+/// script and notes the job in launch/jobs.jsonl. Returns its number. Throws, before it writes
+/// anything, as require_slurm() does; Error(kLocked) when
 /// the job submitted before waits or runs still, and as submit_script() does.
 [[nodiscard]] std::string submit_run(const BatchJob& job, const SlurmOptions& options,
                                      const std::string& config_text);
@@ -23,7 +24,7 @@ struct StageJobs {
 
 /// Submits what comes before the data stage `stage` (up to the step `before`), an array of `tasks`
 /// tasks over its blocks, and the job that joins them and makes what a failed task left out. When
-/// the first one fails, Slurm cancels the others.
+/// the first one fails, Slurm cancels the others. Throws as submit_run() does, but never kLocked.
 [[nodiscard]] StageJobs submit_stage(const BatchJob& job, const SlurmOptions& options,
                                      const std::string& config_text, const std::string& stage,
                                      const std::string& before, std::int64_t tasks);
