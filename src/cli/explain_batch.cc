@@ -19,6 +19,7 @@ struct Arguments {
   std::string model;
   std::vector<std::string> tokens;
   std::string training = "train";
+  std::string out;
   std::int64_t step = 1;
   std::int64_t row = 0;
   bool ids = false;
@@ -156,7 +157,23 @@ Json json_of(const pipeline::BatchView& view) {
           {"steps", view.steps},
           {"epoch", view.epoch},
           {"batch", view.batch},
+          {"taken", view.taken.empty() ? Json() : Json(view.taken)},
+          {"row_offset", view.row_offset},
           {"rows", rows}};
+}
+
+/// Whether the training took this batch.
+std::string whose(const pipeline::BatchView& view) {
+  const std::string behind =
+      view.row_offset == 0
+          ? std::string()
+          : fmt::format(", {} rows further on than planned: rollbacks", view.row_offset);
+  if (view.taken.empty()) return "as it is planned; no training has taken it yet" + behind;
+  if (view.taken == view.batch) return "as the training took it" + behind;
+  return fmt::format(
+      "as it is planned; the training took another batch, {}: its data or options "
+      "were not these",
+      printable(view.taken));
 }
 
 void explain(const Arguments& arguments) {
@@ -169,7 +186,8 @@ void explain(const Arguments& arguments) {
   pipeline::BatchRequest request{.training = arguments.training,
                                  .model = {},
                                  .tokens = {arguments.tokens.begin(), arguments.tokens.end()},
-                                 .step = arguments.step};
+                                 .step = arguments.step,
+                                 .output = arguments.out};
   if (!arguments.model.empty()) request.model = find_model(arguments.model);
   const pipeline::PipelineOptions options = arguments.config.read();
   if (!arguments.tokens.empty() && !options.train.tokens.empty()) {
@@ -201,6 +219,7 @@ void explain(const Arguments& arguments) {
       "{}step {} of {}{}, epoch {}, batch {}: {} rows, {} positions, {} tokens {}trained{}\n",
       mark.title, view.step, view.steps, mark.title_end, view.epoch, view.batch, rows, used,
       trained, mark.trained, mark.trained_end);
+  fmt::print("{}\n", whose(view));
   for (std::size_t i = 0; i < view.rows.size(); ++i) {
     if (arguments.row > 0 && i + 1 != static_cast<std::size_t>(arguments.row)) continue;
     print_row(view, i, arguments.ids, mark);
@@ -218,6 +237,9 @@ void add_explain_batch(CLI::App& app) {
       ->type_name("DIR");
   verb->add_option("--tokens", arguments->tokens, "lines as `nativo train --tokens` takes them")
       ->type_name("FILE");
+  verb->add_option("--out", arguments->out,
+                   "the training's folder (with --tokens): what it took, if it has come as far")
+      ->type_name("DIR");
   verb->add_option("--training", arguments->training, "of a run: train, or its own base's")
       ->check(CLI::IsMember({"train", "base"}))
       ->capture_default_str();

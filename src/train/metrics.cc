@@ -1,5 +1,7 @@
 #include "train/metrics.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <string_view>
 
@@ -17,7 +19,30 @@ std::int64_t step_of(std::string_view line) {
   return json["step"].get<std::int64_t>();
 }
 
+constexpr std::int64_t kMostRows = std::int64_t{1} << 50;
+
 }  // namespace
+
+std::optional<TakenBatch> taken_batch(const std::filesystem::path& path, std::int64_t step) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const std::string text = io::read_file(path);
+  std::optional<TakenBatch> taken;
+  for (const std::string_view line : split(text, '\n')) {
+    const std::int64_t at = step_of(line);
+    if (at < 1) continue;  // before training, or torn
+    if (at > step) break;
+    const Json json = Json::parse(line.begin(), line.end());
+    const Json offset = json.value("row_offset", Json(0));
+    if (!offset.is_number_integer() || offset < 0 || offset > kMostRows) {
+      throw Error(ExitCode::kData, fmt::format("{}: row_offset of step {} is no number of rows",
+                                               printable(path.string()), at));
+    }
+    const Json batch = json.value("batch", Json());
+    taken = {.batch = at == step && batch.is_string() ? batch.get<std::string>() : std::string(),
+             .row_offset = offset.get<std::int64_t>()};
+  }
+  return taken;
+}
 
 MetricsLog::MetricsLog(const std::filesystem::path& path, std::int64_t last_step, io::Disk& disk) {
   if (std::filesystem::exists(path)) {

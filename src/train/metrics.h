@@ -6,11 +6,25 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "base/json.h"
 #include "io/file.h"
 
 namespace nativo::train {
+
+/// What the metrics say of the rows that a step took.
+struct TakenBatch {
+  std::string batch;  ///< batch_digest(); "" = the step is not among them
+  std::int64_t row_offset =
+      0;  ///< TrainState::row_offset at that step, or at the last one there is
+};
+
+/// Of `step` in the metrics at `path`; nothing when they are not there or empty. Throws Error(kIo)
+/// when they cannot be read, Error(kData) for an offset that is none.
+[[nodiscard]] std::optional<TakenBatch> taken_batch(const std::filesystem::path& path,
+                                                    std::int64_t step);
 
 class MetricsLog {
  public:

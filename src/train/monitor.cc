@@ -74,6 +74,7 @@ void Monitor::step(const TrainState& state, const StepOutcome& outcome, const St
                {"seconds", state.seconds},
                {"batch", facts.batch},
                {"tokens_per_second", status.tokens_per_second}};
+  if (state.row_offset > 0) line["row_offset"] = state.row_offset;
   if (status.percent_of_gemm) line["percent_of_gemm"] = *status.percent_of_gemm;
   if (status.memory > 0.0) line["memory"] = status.memory;
   for (const auto& [name, source] : outcome.sources) {

@@ -1,6 +1,7 @@
 // layers: train launch
 // What is read of a checkpoint before its bytes are (manifest.json, state.json), who may write one
-// (fence.json), and the end of a run's events: a value or an Error, nothing else.
+// (fence.json), what a run took (metrics.jsonl), and the end of its events: a value or an Error,
+// nothing else.
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include "launch/journal.h"
 #include "train/checkpoint_files.h"
 #include "train/fence.h"
+#include "train/metrics.h"
 #include "train/train_state.h"
 
 namespace fs = std::filesystem;
@@ -58,6 +60,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   put(train::kCheckpointState, text);
   put(train::kCheckpointManifest, text);
   expect_errors_only([&] { train::verify_checkpoint(folder()); });
+  put("metrics.jsonl", text);
+  expect_errors_only([&] {
+    const auto taken = train::taken_batch(folder() / "metrics.jsonl", 3);
+    if (taken && taken->row_offset < 0) std::abort();
+  });
   put("fence.json", text);
   expect_errors_only([&] { train::Fence(folder()).check(); });
   if (launch::last_json_lines(folder() / "fence.json", 3).size() > 3) std::abort();

@@ -1,8 +1,15 @@
 #include "train/explain.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "base/error.h"
+#include "io/file.h"
+#include "io/temp_folder.h"
+#include "train/metrics.h"
 #include "train/micro.h"
 #include "train/plan.h"
 
@@ -57,6 +64,27 @@ TEST(Explain, AStepTrainsEachTargetOfItsRowsOnce) {
     }
   }
   EXPECT_EQ(trained, plan.packing().targets * options.epochs);
+}
+
+TEST(TakenBatch, IsThatOfTheStepOrWhereTheRunIs) {
+  const io::TempFolder folder;
+  const std::filesystem::path path = folder.path() / "metrics.jsonl";
+  EXPECT_FALSE(taken_batch(path, 1));
+  io::write_file_atomically(path, R"({"step": 0}
+{"step": 1, "batch": "a"}
+{"step": 2, "batch": "b", "row_offset": 5}
+{"step": 3, "bat)");
+  EXPECT_EQ(taken_batch(path, 1)->batch, "a");
+  EXPECT_EQ(taken_batch(path, 1)->row_offset, 0);
+  EXPECT_EQ(taken_batch(path, 2)->batch, "b");
+  EXPECT_EQ(taken_batch(path, 2)->row_offset, 5);
+  EXPECT_EQ(taken_batch(path, 9)->batch, "");
+  EXPECT_EQ(taken_batch(path, 9)->row_offset, 5);
+  for (const char* wrong :
+       {"-1", "1.5", "\"5\"", "1e300", "9000000000000000000", "null", "18000000000000000000"}) {
+    io::write_file_atomically(path, fmt::format(R"({{"step": 1, "row_offset": {}}})", wrong));
+    EXPECT_THROW(static_cast<void>(taken_batch(path, 1)), Error) << wrong;
+  }
 }
 
 }  // namespace

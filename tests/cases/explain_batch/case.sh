@@ -45,6 +45,48 @@ says '── r[0-9]+  source rows  it  [0-9]+ of [0-9]+ tokens trained'
 says '⟦[0-9 ]+⟧'
 never_says '^row 2'
 expect 0 explain-batch "${options[@]}" --row 1 --ids
+says '^as it is planned; no training has taken it yet$'
+expect 0 explain-batch "${options[@]}" --out out --step 2
+says '^as the training took it$'
+expect 0 explain-batch "${options[@]}" --out out --step 2 --set run.seed=2
+says '^as it is planned; the training took another batch, [0-9a-f]{16}: its data or options'
+
+# A token whose embedding is no number: its rows spike, and the run goes back and on behind them.
+cp -r "$model" poisoned
+python3 - <<'PYTHON'
+import json, math, random, struct
+path = "poisoned/model.safetensors"
+data = bytearray(open(path, "rb").read())
+size = struct.unpack("<Q", data[:8])[0]
+entry = json.loads(data[8:8 + size])["model.embed_tokens.weight"]
+width = {"F32": 4, "BF16": 2}[entry["dtype"]]
+nan = {4: struct.pack("<f", math.nan), 2: b"\xc0\x7f"}[width]
+at = 8 + size + entry["data_offsets"][0] + 2 * entry["shape"][1] * width
+data[at:at + width] = nan
+open(path, "wb").write(data)
+lines = open("rows.jsonl").read().splitlines()
+line = json.loads(lines[7])
+line["tokens"][1] = 2
+lines[7] = json.dumps(line)
+open("poisoned.jsonl", "w").write("\n".join(lines) + "\n")
+PYTHON
+rm -f poisoned/nativo.digests.json
+options=("${options[@]/$model/poisoned}")
+options=("${options[@]/rows.jsonl/poisoned.jsonl}")
+expect 0 train "${options[@]}" --out back --set train.on_spike=rollback --set train.checkpoint_every=2
+grep -q '"row_offset"' back/metrics.jsonl || fail "nothing was rolled back"
+for step in 1 2 3 4 5 6 7 8 9; do
+  expect 0 explain-batch "${options[@]}" --out back --step $step --json
+  python3 - $step <<'PYTHON' || fail "step $step took another batch"
+import json, sys
+batch = json.load(open("stdout.txt"))
+line = {line["step"]: line for line in map(json.loads, open("back/metrics.jsonl"))}[int(sys.argv[1])]
+assert batch["batch"] == batch["taken"] == line["batch"]
+assert batch["row_offset"] == line.get("row_offset", 0)
+PYTHON
+done
+expect 0 explain-batch "${options[@]}" --out back --step 9
+says '^as the training took it, [0-9]+ rows further on than planned: rollbacks$'
 expect 64 explain-batch "${options[@]}" --step 100000
 says 'beyond the last'
 expect 64 explain-batch
